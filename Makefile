@@ -1,0 +1,68 @@
+# Two commands set up a fresh machine: `make run` (the main job) and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TOOLS := .tools/bin
+TOXIPROXY_VERSION := v2.12.0
+
+.PHONY: run test test-slow check format lint types floors bench toxiproxy protos lock clean help
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## run every scenario: the main job
+	$(BIN)/rpe run scenarios
+
+test: $(STAMP) toxiproxy ## every check and test that fits in minutes
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP) format lint types floors test ## what CI runs: format, lint, types, import floors, tests
+
+format: $(STAMP) ## is everything formatted? (`ruff format .` mends it)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP) ## static checks
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## strict types
+	$(BIN)/mypy
+
+floors: $(STAMP) ## imports go down only
+	$(BIN)/lint-imports
+
+bench: $(STAMP) toxiproxy ## the figures, each beside what a user would pick instead
+	$(BIN)/python -m benchmarks
+
+toxiproxy: ## a real Toxiproxy in .tools/bin, where Go is installed
+	@if test -x $(TOOLS)/toxiproxy-server; then :; \
+	elif command -v go >/dev/null 2>&1; then \
+	  mkdir -p $(TOOLS) && \
+	  GOBIN=$(CURDIR)/$(TOOLS) go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY_VERSION) && \
+	  mv $(TOOLS)/server $(TOOLS)/toxiproxy-server && \
+	  GOBIN=$(CURDIR)/$(TOOLS) go install github.com/Shopify/toxiproxy/v2/cmd/cli@$(TOXIPROXY_VERSION) && \
+	  mv $(TOOLS)/cli $(TOOLS)/toxiproxy-cli; \
+	else echo "Go is not installed: tests against a real Toxiproxy will be skipped"; fi
+
+protos: $(STAMP) ## generate the stubs again from protos/
+	$(BIN)/python protos/generate.py
+
+lock: ## pin the newest versions for development and CI (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements/dev.txt
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .tools runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
