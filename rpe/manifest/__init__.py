@@ -1,0 +1,1 @@
+"""Manifests: the model of a pipeline, and the rules that it keeps."""

@@ -1,0 +1,1 @@
+"""Stubs of the wire contracts, generated from protos/. Do not edit."""
