@@ -59,9 +59,7 @@ class Manifest:
         assign(self, "nodes", tuple(self.nodes))
         assign(self, "connections", tuple(self.connections))
         assign(self, "extra", freeze(self.extra))
-        _raise(
-            find_problems(**{part.name: getattr(self, part.name) for part in fields(self) if part.init})
-        )
+        _raise(find_problems(**{part.name: getattr(self, part.name) for part in fields(self) if part.init}))
 
     @classmethod
     def single(cls, node_id: str, /, *, node_type: str, **params: Any) -> Manifest:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpe.data.json_value import MAX_DEPTH, canonical_json, check_json, dump_json, parse_json
@@ -25,6 +25,7 @@ def nested(depth: int) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_checked_comes_back_equal(value: Any) -> None:
     check_json(value, "json.value")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpe.errors import ManifestInvalid
@@ -87,6 +87,7 @@ def test_every_problem_of_a_message_is_listed() -> None:
 NAMES = st.text("abcdef", min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=5, unique=True), st.data())
 def test_any_pipeline_survives_both_wires(ids: list[str], choice: st.DataObject) -> None:
     values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers(), max_size=3)
@@ -100,6 +101,7 @@ def test_any_pipeline_survives_both_wires(ids: list[str], choice: st.DataObject)
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_message_gives_a_manifest_or_the_one_error(raw: bytes) -> None:
     message = pb.PipelineManifest(version="v1")

@@ -275,6 +275,7 @@ def test_any_content_of_the_fields_gives_a_value_or_the_one_error(kind: str, cho
     decode_or_refuse(buffer)
 
 
+@settings(deadline=None)
 @given(JSON_VALUES)
 def test_annotations_of_a_foreign_sender_are_kept(value: Any) -> None:
     check_json(value, "value")

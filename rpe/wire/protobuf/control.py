@@ -16,14 +16,11 @@ def encode_control(data: Control, buffer: DataBuffer) -> None:
     control = buffer.control
     match data.message:
         case CancelSpeculation(from_timestamp, to_timestamp):
-            control.cancel_speculation.SetInParent()  # a record of zeros is a record all the same
             control.cancel_speculation.from_timestamp = from_timestamp
             control.cancel_speculation.to_timestamp = to_timestamp
         case BatchHint(suggested_batch_size):
-            control.batch_hint.SetInParent()
             control.batch_hint.suggested_batch_size = suggested_batch_size
         case DeadlineWarning(deadline_us):
-            control.deadline_warning.SetInParent()
             control.deadline_warning.deadline_us = deadline_us
     control.segment_id = data.segment_id
     control.timestamp_ms = data.timestamp_ms

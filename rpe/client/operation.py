@@ -1,0 +1,153 @@
+"""One operation: its one deadline, what it has tried, what may be tried next, and its final error.
+
+This is the memory of the retry loop, the same for executions and for the opening of
+sessions. It decides nothing itself: it asks `rpe.policy` and says what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from rpe.errors import (
+    AllEndpointsFailed,
+    CircuitBreakerOpen,
+    ConfigurationError,
+    RemoteTimeout,
+    RpeError,
+)
+from rpe.policy.member import Member
+from rpe.policy.pick import Refusal, RefusalReason
+from rpe.policy.retry import RetryDecision, RetrySettings, decide_retry
+from rpe.telemetry.record import AttemptRecord
+from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY, Metadata
+
+__all__ = ["Operation"]
+
+_ATTEMPT_PAIRS = tuple((ATTEMPT_KEY, str(number)) for number in range(8))
+"""Made once, since each attempt that says which one it is carries one."""
+
+
+class Operation:
+    """What a caller asked for, from then until it is told the result or the error.
+
+    `kind` is `execute` or `stream`; `identity` is the name that the caller gave it, sent to
+    servers with each attempt, or None; `started_s` and `deadline_s` are of the client's clock.
+    """
+
+    __slots__ = (
+        "_metadata",
+        "_rounds",
+        "attempts",
+        "deadline_s",
+        "identity",
+        "kind",
+        "records",
+        "repeatable",
+        "started_s",
+        "tried",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        identity: str | None,
+        metadata: Metadata,
+        started_s: float,
+        timeout_s: float,
+        repeatable: bool,
+    ) -> None:
+        self.kind = kind
+        self.identity = identity
+        self.started_s = started_s
+        self.deadline_s = started_s + timeout_s
+        self.repeatable = repeatable
+        self.attempts = 0
+        self.tried: Sequence[Member] = ()
+        self.records: Sequence[AttemptRecord] = ()
+        self._metadata = metadata
+        self._rounds = 0
+
+    def metadata(self) -> Metadata:
+        """Return the pairs that travel with the attempt that is now made."""
+        if self.identity is None:
+            return self._metadata
+        number = self.attempts
+        pair = _ATTEMPT_PAIRS[number] if number < len(_ATTEMPT_PAIRS) else (ATTEMPT_KEY, str(number))
+        return ((OPERATION_KEY, self.identity), pair, *self._metadata)
+
+    def decide(
+        self,
+        record: AttemptRecord,
+        member: Member,
+        settings: RetrySettings,
+        rng: Random,
+        *,
+        elsewhere: bool,
+        pushback_s: float | None,
+    ) -> RetryDecision:
+        """Take a failed attempt's record, and decide what follows it."""
+        error = record.error
+        if error is None:
+            raise AssertionError("a failed attempt has an error")
+        self.records = (*self.records, record)
+        if elsewhere:
+            self.tried = (*self.tried, member)
+        else:
+            self._rounds += 1
+            self.tried = ()
+        return decide_retry(
+            settings,
+            attempts_made=self.attempts,
+            retryable=error.retryable,
+            maybe_executed=error.maybe_executed,
+            repeatable=self.repeatable,
+            pushback_s=pushback_s,
+            elsewhere=elsewhere,
+            remaining_s=self.deadline_s - record.ended_s,
+            rng=rng,
+            rounds_made=max(self._rounds, 1),
+        )
+
+    def refused(self, refusal: Refusal, now_s: float) -> RpeError:
+        """Return the error of an operation for which no endpoint could be picked."""
+        if self.records:
+            return self.failed()
+        if refusal.reason is RefusalReason.EMPTY:
+            return ConfigurationError("the pool is empty", hint="add an endpoint")
+        wait_s = None if refusal.retry_at_s is None else max(refusal.retry_at_s - now_s, 0.0)
+        when = "" if wait_s is None else f"; the next probe is due in {wait_s:.3f} s"
+        return CircuitBreakerOpen(f"the breakers of all endpoints are open{when}", retry_after_s=wait_s)
+
+    def failed(self) -> RpeError:
+        """Return the final error of an operation whose attempts have all failed.
+
+        A single attempt's error is told as it is, and so is one that no retry could mend.
+        Several are told together, each with its reason: as a timeout where the last one was
+        a timeout, as AllEndpointsFailed otherwise.
+        """
+        last = self.records[-1].error
+        if last is None:
+            raise AssertionError("a failed attempt has an error")
+        summaries = tuple(record.summary(self.started_s) for record in self.records)
+        if len(summaries) == 1 or not last.retryable:
+            last.attempts = summaries
+            return last
+        maybe_executed = any(
+            record.error is not None and record.error.maybe_executed for record in self.records
+        )
+        final: RpeError
+        if isinstance(last, RemoteTimeout):
+            final = RemoteTimeout(
+                f"no answer within {self.deadline_s - self.started_s:.3f} s, in {len(summaries)} attempts",
+                attempts=summaries,
+                maybe_executed=maybe_executed,
+            )
+        else:
+            final = AllEndpointsFailed(
+                f"{len(summaries)} attempts failed, the last one with: {last.message}",
+                attempts=summaries,
+                maybe_executed=maybe_executed,
+            )
+        final.__cause__ = last
+        return final

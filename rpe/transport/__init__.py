@@ -1,0 +1,1 @@
+"""The wires: the ports every transport fills, their registry, and the transports themselves."""

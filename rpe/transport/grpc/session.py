@@ -1,0 +1,238 @@
+"""The client's end of a StreamPipeline call: numbered chunks out, results in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from rpe.data import RuntimeData
+from rpe.errors import (
+    ConnectionLost,
+    DataValidationError,
+    ProtocolViolation,
+    RemoteTimeout,
+    RpeError,
+    SessionClosed,
+    StreamBroken,
+)
+from rpe.manifest.model import Manifest
+from rpe.transport.grpc.status import application_error, being_cancelled, status_error
+from rpe.transport.ports import ChunkResult
+from rpe.wire.generated.remotemedia.v1 import streaming_pb2
+from rpe.wire.manifest import encode_manifest
+from rpe.wire.protobuf import decode, encode
+
+__all__ = ["GrpcClientSession"]
+
+_CLOSE = streaming_pb2.StreamRequest(
+    control=streaming_pb2.StreamControl(command=streaming_pb2.StreamControl.COMMAND_CLOSE)
+).SerializeToString()
+
+
+class GrpcClientSession:
+    """Fills `rpe.transport.ports.ClientStreamSession` over one bidirectional call.
+
+    gRPC ends the whole call when a pending read or write is cancelled, so cancelling
+    `send` or `receive` ends the session; it says SessionClosed from then on.
+    """
+
+    def __init__(self, call: Any, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.session_id = ""
+        self.last_answered: int | None = None
+        self.metrics: streaming_pb2.StreamMetrics | None = None
+        self._call = call
+        self._last_sent = -1
+        self._finished = False
+        self._closed = False
+        self._error: RpeError | None = None
+
+    async def open(self, manifest: Manifest, *, client_version: str, open_timeout_s: float) -> None:
+        """Send `init` and wait for `ready`. On any failure the call is cancelled and the error raised."""
+        init = streaming_pb2.StreamInit(manifest=encode_manifest(manifest), client_version=client_version)
+        try:
+            async with asyncio.timeout(open_timeout_s):
+                await self._write(streaming_pb2.StreamRequest(init=init).SerializeToString())
+                response = await self._read()
+        except TimeoutError as error:
+            self._error = RemoteTimeout(
+                "the session was not ready in time", endpoint=self.endpoint, maybe_executed=False
+            )
+            raise self._error from error
+        except BaseException:
+            self.cancel()
+            raise
+        kind = response.WhichOneof("response") if response is not None else None
+        if kind == "ready" and response is not None:
+            self.session_id = response.ready.session_id
+        elif kind == "error" and response is not None:
+            raise self._fail(application_error(response.error, self.endpoint))
+        elif response is None:
+            raise self._fail(
+                ConnectionLost(
+                    "the session ended before it was ready", endpoint=self.endpoint, maybe_executed=False
+                )
+            )
+        else:
+            raise self._fail(
+                ProtocolViolation(
+                    f"the first answer of a session is {kind or 'empty'}", endpoint=self.endpoint
+                )
+            )
+
+    async def send(
+        self,
+        data: RuntimeData | Mapping[str, RuntimeData],
+        *,
+        node_id: str,
+        sequence: int,
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Send one chunk (see the port). Raises SessionClosed after `finish`, or the session's own error."""
+        if self._finished or self._error is not None:
+            raise self._dead()
+        if sequence <= self._last_sent:
+            raise DataValidationError(
+                f"is {sequence}, after {self._last_sent}",
+                field="sequence",
+                hint="number chunks strictly upwards",
+            )
+        chunk = streaming_pb2.DataChunk(node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
+        if isinstance(data, Mapping):
+            for name, value in data.items():
+                chunk.named_buffers[name].CopyFrom(encode(value))
+        else:
+            chunk.buffer.CopyFrom(encode(data))
+        self._last_sent = sequence
+        await self._write(streaming_pb2.StreamRequest(data_chunk=chunk).SerializeToString())
+
+    async def receive(self) -> ChunkResult | None:
+        """Return the next result (see the port). Metrics that come unasked are kept in `metrics`."""
+        while True:
+            if self._closed:
+                return None
+            if self._error is not None:
+                raise self._error
+            response = await self._read()
+            if response is None:
+                raise self._fail(
+                    StreamBroken(
+                        "the stream ended without being closed",
+                        endpoint=self.endpoint,
+                        last_sequence=self.last_answered,
+                    )
+                )
+            kind = response.WhichOneof("response")
+            if kind == "result":
+                return self._read_result(response.result)
+            if kind == "metrics":
+                self.metrics = response.metrics
+            elif kind == "closed":
+                self._closed = True
+            elif kind == "error":
+                raise self._fail(application_error(response.error, self.endpoint))
+            elif kind != "ready":
+                raise self._fail(ProtocolViolation("an empty message in a session", endpoint=self.endpoint))
+
+    async def finish(self) -> None:
+        """Ask the server to flush and close; results still come until `receive` returns None."""
+        if self._finished or self._error is not None:
+            return
+        self._finished = True
+        await self._write(_CLOSE)
+        try:
+            await self._call.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._broken(error) from error
+
+    def cancel(self) -> None:
+        """End the call at once; harmless when it has ended."""
+        self._call.cancel()
+        if self._error is None and not self._closed:
+            self._error = SessionClosed("the session was cancelled", endpoint=self.endpoint)
+
+    async def _write(self, payload: bytes) -> None:
+        try:
+            await self._call.write(payload)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._broken(error) from error
+        except asyncio.CancelledError as error:
+            raise self._cancelled(error) from error
+
+    async def _read(self) -> streaming_pb2.StreamResponse | None:
+        try:
+            payload = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._broken(error) from error
+        except asyncio.CancelledError as error:
+            raise self._cancelled(error) from error
+        if payload is grpc.aio.EOF:
+            if await self._call.code() is not grpc.StatusCode.OK:
+                raise await self._broken(None)
+            return None
+        try:
+            return streaming_pb2.StreamResponse.FromString(payload)
+        except DecodeError as error:
+            raise self._fail(
+                ProtocolViolation("an answer is not a StreamResponse", endpoint=self.endpoint)
+            ) from error
+
+    def _read_result(self, result: streaming_pb2.ChunkResult) -> ChunkResult:
+        if result.sequence > max(self._last_sent, 0):
+            raise self._fail(
+                ProtocolViolation(
+                    f"an answer to chunk {result.sequence}, but {self._last_sent} was the last one sent",
+                    endpoint=self.endpoint,
+                )
+            )
+        try:
+            outputs = {name: decode(buffer) for name, buffer in result.data_outputs.items()}
+        except DataValidationError as error:
+            raise self._fail(
+                ProtocolViolation(f"an answer is corrupted: {error.message}", endpoint=self.endpoint)
+            ) from error
+        self.last_answered = result.sequence
+        return ChunkResult(result.sequence, outputs, result.processing_time_ms)
+
+    async def _broken(self, error: BaseException | None) -> RpeError:
+        """Find out why the call has ended, and make that the session's error."""
+        if self._error is not None:
+            return self._error
+        if not isinstance(error, grpc.aio.AioRpcError):
+            code = await self._call.code()
+            if code is grpc.StatusCode.OK:
+                return self._fail(
+                    StreamBroken(
+                        "the server ended the stream",
+                        endpoint=self.endpoint,
+                        last_sequence=self.last_answered,
+                    )
+                )
+            error = grpc.aio.AioRpcError(
+                code,
+                await self._call.initial_metadata(),
+                await self._call.trailing_metadata(),
+                await self._call.details(),
+            )
+        found = status_error(error, self.endpoint)
+        if isinstance(found, ConnectionLost) and self.session_id:
+            found = StreamBroken(found.message, endpoint=self.endpoint, last_sequence=self.last_answered)
+        return self._fail(found)
+
+    def _cancelled(self, error: asyncio.CancelledError) -> BaseException:
+        """Tell a cancel of this task from that of the call, which gRPC reports in the same way."""
+        self.cancel()
+        return error if being_cancelled() else self._dead()
+
+    def _fail(self, error: RpeError) -> RpeError:
+        if self._error is None:
+            self._error = error
+        self._call.cancel()
+        return self._error
+
+    def _dead(self) -> RpeError:
+        return self._error or SessionClosed("the session is closed", endpoint=self.endpoint)
