@@ -6,9 +6,11 @@ sessions. It decides nothing itself: it asks `rpe.policy` and says what follows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from random import Random
+from typing import Generic, TypeVar
 
+from rpe.data import RuntimeData
 from rpe.errors import (
     AllEndpointsFailed,
     CircuitBreakerOpen,
@@ -16,24 +18,36 @@ from rpe.errors import (
     RemoteTimeout,
     RpeError,
 )
+from rpe.manifest.model import Manifest
 from rpe.policy.member import Member
 from rpe.policy.pick import Refusal, RefusalReason
 from rpe.policy.retry import RetryDecision, RetrySettings, decide_retry
 from rpe.telemetry.record import AttemptRecord
-from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY, Metadata
+from rpe.transport.ports import (
+    ATTEMPT_KEY,
+    OPERATION_KEY,
+    ClientStreamSession,
+    ExecutionResult,
+    Metadata,
+    PipelineClient,
+)
 
-__all__ = ["Operation"]
+__all__ = ["Execution", "Opening", "Operation"]
+
+T = TypeVar("T")
 
 _ATTEMPT_PAIRS = tuple((ATTEMPT_KEY, str(number)) for number in range(8))
 """Made once, since each attempt that says which one it is carries one."""
 
 
-class Operation:
+class Operation(Generic[T]):
     """What a caller asked for, from then until it is told the result or the error.
 
     `kind` is `execute` or `stream`; `identity` is the name that the caller gave it, sent to
     servers with each attempt, or None; `started_s` and `deadline_s` are of the client's clock.
     """
+
+    kind = ""
 
     __slots__ = (
         "_metadata",
@@ -41,7 +55,7 @@ class Operation:
         "attempts",
         "deadline_s",
         "identity",
-        "kind",
+        "manifest",
         "records",
         "repeatable",
         "started_s",
@@ -50,14 +64,14 @@ class Operation:
 
     def __init__(
         self,
-        kind: str,
+        manifest: Manifest,
         identity: str | None,
         metadata: Metadata,
         started_s: float,
         timeout_s: float,
         repeatable: bool,
     ) -> None:
-        self.kind = kind
+        self.manifest = manifest
         self.identity = identity
         self.started_s = started_s
         self.deadline_s = started_s + timeout_s
@@ -67,6 +81,10 @@ class Operation:
         self.records: Sequence[AttemptRecord] = ()
         self._metadata = metadata
         self._rounds = 0
+
+    def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[T]:
+        """Make one attempt with a transport client, now; it may take `limit_s` seconds."""
+        raise NotImplementedError
 
     def metadata(self) -> Metadata:
         """Return the pairs that travel with the attempt that is now made."""
@@ -151,3 +169,31 @@ class Operation:
             )
         final.__cause__ = last
         return final
+
+
+class Execution(Operation[ExecutionResult]):
+    """A pipeline to be run once, on `inputs` by node id."""
+
+    __slots__ = ("inputs",)
+    kind = "execute"
+    inputs: Mapping[str, RuntimeData]
+
+    def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[ExecutionResult]:
+        """Execute it."""
+        return client.execute(self.manifest, self.inputs, timeout_s=limit_s, metadata=self.metadata())
+
+
+class Opening(Operation[ClientStreamSession]):
+    """A session to be opened; the deadline is that of the whole session."""
+
+    __slots__ = ()
+    kind = "stream"
+
+    def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[ClientStreamSession]:
+        """Open it, within `limit_s` seconds."""
+        return client.open_stream(
+            self.manifest,
+            timeout_s=self.deadline_s - now_s,
+            open_timeout_s=limit_s,
+            metadata=self.metadata(),
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 from rpe.client.operation import Operation
 from rpe.client.settings import ClientSettings
@@ -33,7 +34,7 @@ class Lease:
     def __init__(
         self,
         pool: EndpointPool,
-        operation: Operation,
+        operation: Operation[Any],
         pick: Pick,
         client: PipelineClient,
         started_s: float,
@@ -127,7 +128,7 @@ class EndpointPool:
         self.selector.remove(endpoint)
         self._retired.append(client)
 
-    def lease(self, operation: Operation, pick: Pick, now_s: float, limit_s: float) -> Lease:
+    def lease(self, operation: Operation[Any], pick: Pick, now_s: float, limit_s: float) -> Lease:
         """Turn a pick into an attempt, and tell the observers that it begins."""
         member = pick.member
         operation.attempts += 1

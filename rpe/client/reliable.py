@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from rpe.client.classify import operation_outcome, outcome_of, pushback_of
-from rpe.client.operation import Operation
+from rpe.client.operation import Execution, Opening, Operation
 from rpe.client.pool import EndpointPool, Lease
 from rpe.client.prober import Prober
 from rpe.client.session import ReliableSession
 from rpe.client.settings import ClientSettings
 from rpe.client.statistics import ClientStatistics, Tally
 from rpe.clock import SYSTEM_CLOCK, Clock
-from rpe.data import RuntimeData
+from rpe.data import Payload, RuntimeData
 from rpe.errors import RpeError, SessionClosed
 from rpe.manifest.model import Manifest
 from rpe.policy.budget import RetryBudget
@@ -24,15 +24,12 @@ from rpe.policy.deadline import attempt_timeout_s
 from rpe.policy.outcome import OperationOutcome
 from rpe.policy.pick import Refusal
 from rpe.telemetry.record import Observer, OperationRecord
-from rpe.transport.ports import NO_METADATA, ClientStreamSession, ExecutionResult, Metadata, PipelineClient
+from rpe.transport.ports import NO_METADATA, ExecutionResult, Metadata
 from rpe.transport.registry import get_transport
 
 __all__ = ["ReliableClient", "connect"]
 
 T = TypeVar("T")
-
-Send = Callable[[PipelineClient, float, Metadata], Awaitable[T]]
-"""Makes one attempt with a transport client: its limit in seconds, and the pairs that travel with it."""
 
 
 def connect(
@@ -119,20 +116,16 @@ class ReliableClient:
         the running attempt; the endpoint is not blamed.
         """
         settings = self.settings
-        inputs = data if isinstance(data, Mapping) else {_entry(manifest): data}
-        operation = Operation(
-            "execute",
+        operation = Execution(
+            manifest,
             operation_id,
             metadata,
             self._clock.now(),
             settings.timeout_s if timeout_s is None else timeout_s,
             settings.repeatable if repeatable is None else repeatable,
         )
-
-        def send(client: PipelineClient, limit_s: float, pairs: Metadata) -> Awaitable[ExecutionResult]:
-            return client.execute(manifest, inputs, timeout_s=limit_s, metadata=pairs)
-
-        lease, result = await self._attempt(operation, send, settings.attempt_timeout_s)
+        operation.inputs = {_entry(manifest): data} if isinstance(data, Payload) else data
+        lease, result = await self._attempt(operation, settings.attempt_timeout_s)
         now_s = self._clock.now()
         lease.succeed(now_s)
         self._succeeded(operation, now_s, lease)
@@ -153,20 +146,15 @@ class ReliableClient:
         `timeout_s` is the deadline of the whole session.
         """
         settings = self.settings
-        operation = Operation(
-            "stream",
+        operation = Opening(
+            manifest,
             operation_id,
             metadata,
             self._clock.now(),
             settings.stream_timeout_s if timeout_s is None else timeout_s,
             repeatable=True,
         )
-
-        def send(client: PipelineClient, limit_s: float, pairs: Metadata) -> Awaitable[ClientStreamSession]:
-            left_s = operation.deadline_s - self._clock.now()
-            return client.open_stream(manifest, timeout_s=left_s, open_timeout_s=limit_s, metadata=pairs)
-
-        lease, session = await self._attempt(operation, send, settings.open_timeout_s)
+        lease, session = await self._attempt(operation, settings.open_timeout_s)
 
         def on_end(error: BaseException | None) -> None:
             now_s = self._clock.now()
@@ -221,7 +209,7 @@ class ReliableClient:
     def __repr__(self) -> str:
         return f"ReliableClient({', '.join(self._pool.selector.members)})"
 
-    async def _attempt(self, operation: Operation, send: Send[T], bound_s: float | None) -> tuple[Lease, T]:
+    async def _attempt(self, operation: Operation[T], bound_s: float | None) -> tuple[Lease, T]:
         """Try until an attempt succeeds, and return it, still running, with what it gave.
 
         Whatever else ends the operation is raised, after it was recorded; every attempt
@@ -249,7 +237,7 @@ class ReliableClient:
                     raise operation.refused(pick, now_s)
                 lease = pool.lease(operation, pick, now_s, limit_s)
                 try:
-                    return lease, await send(lease.client, limit_s, operation.metadata())
+                    return lease, await operation.send(lease.client, now_s, limit_s)
                 except RpeError as error:
                     now_s = await self._after(operation, lease, error)
                 except BaseException as error:
@@ -259,7 +247,7 @@ class ReliableClient:
             self._failed(operation, self._clock.now(), error, None)
             raise
 
-    async def _after(self, operation: Operation, lease: Lease, error: RpeError) -> float:
+    async def _after(self, operation: Operation[Any], lease: Lease, error: RpeError) -> float:
         """Wait before the next attempt and return the time; raise the final error where there is none."""
         now_s = self._clock.now()
         pushback_s = pushback_of(error)
@@ -276,12 +264,14 @@ class ReliableClient:
             await self._clock.sleep(decision.delay_s)
         return self._clock.now()
 
-    def _succeeded(self, operation: Operation, now_s: float, lease: Lease) -> None:
+    def _succeeded(self, operation: Operation[Any], now_s: float, lease: Lease) -> None:
         self._tally.ok += 1
         if self._pool.observers:
             self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
 
-    def _failed(self, operation: Operation, now_s: float, error: BaseException, lease: Lease | None) -> None:
+    def _failed(
+        self, operation: Operation[Any], now_s: float, error: BaseException, lease: Lease | None
+    ) -> None:
         outcome = operation_outcome(error)
         known = error if isinstance(error, RpeError) else None
         code = "cancelled" if known is None else known.code
@@ -291,7 +281,7 @@ class ReliableClient:
 
     def _tell(
         self,
-        operation: Operation,
+        operation: Operation[Any],
         now_s: float,
         outcome: OperationOutcome,
         code: str,

@@ -93,7 +93,8 @@ class GrpcPipelineClient:
         try:
             payload = await self._execute(request, timeout=timeout_s, metadata=pairs)
         except grpc.aio.AioRpcError as error:
-            raise status_error(error, self.endpoint) from error
+            # Without its traceback: its frames hold the call, and a call holds its connection.
+            raise status_error(error, self.endpoint) from error.with_traceback(None)
         except grpc.aio.UsageError as error:
             raise _closed(self.endpoint) from error
         except asyncio.CancelledError as error:
@@ -137,7 +138,7 @@ class GrpcPipelineClient:
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise status_error(error, self.endpoint) from error
+                    raise status_error(error, self.endpoint) from error.with_traceback(None)
                 self._has_health_service = False
             else:
                 return self._read_health(payload)
@@ -152,7 +153,7 @@ class GrpcPipelineClient:
             payload = await self._get_version(request, timeout=timeout_s, metadata=self._base)
             response = execution_pb2.VersionResponse.FromString(payload)
         except grpc.aio.AioRpcError as error:
-            raise status_error(error, self.endpoint) from error
+            raise status_error(error, self.endpoint) from error.with_traceback(None)
         except DecodeError as error:
             raise _not_a_message("VersionResponse", self.endpoint) from error
         info = response.version_info

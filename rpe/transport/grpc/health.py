@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 import grpc
@@ -32,8 +33,7 @@ def health_handler(
         if request.service not in known:
             # As the protocol has it: the service may yet come, so the watch goes on.
             await context.write(_Response(status=_Response.SERVICE_UNKNOWN).SerializeToString())
-            while True:
-                await handler.health(server_call("health", context), handler.serving())
+            await asyncio.get_running_loop().create_future()
         call = server_call("health", context)
         last: bool | None = None
         while True:

@@ -45,7 +45,7 @@ class GrpcClientSession:
         self.session_id = ""
         self.last_answered: int | None = None
         self.metrics: streaming_pb2.StreamMetrics | None = None
-        self._call = call
+        self._call: Any | None = call
         self._last_sent = -1
         self._finished = False
         self._closed = False
@@ -62,6 +62,7 @@ class GrpcClientSession:
             self._error = RemoteTimeout(
                 "the session was not ready in time", endpoint=self.endpoint, maybe_executed=False
             )
+            self._release()
             raise self._error from error
         except BaseException:
             self.cancel()
@@ -133,6 +134,7 @@ class GrpcClientSession:
                 self.metrics = response.metrics
             elif kind == "closed":
                 self._closed = True
+                self._release()
             elif kind == "error":
                 raise self._fail(application_error(response.error, self.endpoint))
             elif kind != "ready":
@@ -144,36 +146,49 @@ class GrpcClientSession:
             return
         self._finished = True
         await self._write(_CLOSE)
+        call = self._running()
         try:
-            await self._call.done_writing()
+            await call.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._broken(error) from error
+            broken = await self._broken(call, error)
+            del call
+            raise broken from error.with_traceback(None)
 
     def cancel(self) -> None:
         """End the call at once; harmless when it has ended."""
-        self._call.cancel()
         if self._error is None and not self._closed:
             self._error = SessionClosed("the session was cancelled", endpoint=self.endpoint)
+        self._release()
 
     async def _write(self, payload: bytes) -> None:
+        call = self._running()
         try:
-            await self._call.write(payload)
+            await call.write(payload)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._broken(error) from error
+            broken = await self._broken(call, error)
+            del call
+            raise broken from error.with_traceback(None)
         except asyncio.CancelledError as error:
+            del call
             raise self._cancelled(error) from error
 
     async def _read(self) -> streaming_pb2.StreamResponse | None:
+        call = self._running()
         try:
-            payload = await self._call.read()
+            payload = await call.read()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._broken(error) from error
+            broken = await self._broken(call, error)
+            del call
+            raise broken from error.with_traceback(None)
         except asyncio.CancelledError as error:
+            del call
             raise self._cancelled(error) from error
         if payload is grpc.aio.EOF:
-            if await self._call.code() is not grpc.StatusCode.OK:
-                raise await self._broken(None)
-            return None
+            if await call.code() is grpc.StatusCode.OK:
+                return None
+            broken = await self._broken(call, None)
+            del call
+            raise broken
         try:
             return streaming_pb2.StreamResponse.FromString(payload)
         except DecodeError as error:
@@ -198,30 +213,41 @@ class GrpcClientSession:
         self.last_answered = result.sequence
         return ChunkResult(result.sequence, outputs, result.processing_time_ms)
 
-    async def _broken(self, error: BaseException | None) -> RpeError:
+    async def _broken(self, call: Any, error: BaseException | None) -> RpeError:
         """Find out why the call has ended, and make that the session's error."""
         if self._error is not None:
             return self._error
         if not isinstance(error, grpc.aio.AioRpcError):
-            code = await self._call.code()
+            code = await call.code()
             if code is grpc.StatusCode.OK:
                 return self._fail(
                     StreamBroken(
-                        "the server ended the stream",
-                        endpoint=self.endpoint,
-                        last_sequence=self.last_answered,
+                        "the server ended the stream", endpoint=self.endpoint, last_sequence=self.last_answered
                     )
                 )
             error = grpc.aio.AioRpcError(
-                code,
-                await self._call.initial_metadata(),
-                await self._call.trailing_metadata(),
-                await self._call.details(),
+                code, await call.initial_metadata(), await call.trailing_metadata(), await call.details()
             )
         found = status_error(error, self.endpoint)
         if isinstance(found, ConnectionLost) and self.session_id:
             found = StreamBroken(found.message, endpoint=self.endpoint, last_sequence=self.last_answered)
         return self._fail(found)
+
+    def _running(self) -> Any:
+        if self._call is None:
+            raise self._dead()
+        return self._call
+
+    def _release(self) -> None:
+        """End the call, and let go of it: as long as anything holds a call, gRPC holds its connection.
+
+        An error that the caller keeps has a traceback, which holds the frames of this session
+        and of gRPC. So no frame may keep a call (`del call`), nor the traceback of gRPC's own
+        error be kept (`with_traceback`).
+        """
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
 
     def _cancelled(self, error: asyncio.CancelledError) -> BaseException:
         """Tell a cancel of this task from that of the call, which gRPC reports in the same way."""
@@ -231,7 +257,7 @@ class GrpcClientSession:
     def _fail(self, error: RpeError) -> RpeError:
         if self._error is None:
             self._error = error
-        self._call.cancel()
+        self._release()
         return self._error
 
     def _dead(self) -> RpeError:

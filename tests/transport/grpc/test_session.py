@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psutil
 import pytest
 
 from rpe.data import Text
@@ -186,3 +188,27 @@ async def test_finishing_twice_is_harmless_and_nothing_can_be_sent_after_it() ->
         await session.finish()
         with pytest.raises(SessionClosed):
             await send(session, 0)
+
+
+async def test_an_error_that_is_kept_does_not_keep_the_connection() -> None:
+    kept: list[RpeError] = []
+    async with FakeServer(behaviour={"stream": {"cut_after": 1, "how": "status"}}) as fake:
+        client = GrpcPipelineClient(fake.endpoint, GrpcSettings())
+        for _ in range(3):
+            session = await client.open_stream(ECHO, timeout_s=5.0, open_timeout_s=5.0)
+            with pytest.raises(RpeError) as caught:
+                await session.send(Text("x"), node_id="echo", sequence=0)
+                await session.receive()
+                await session.receive()
+            kept.append(caught.value)
+        del session, caught
+        await client.close()
+        gc.collect()
+        port = int(fake.endpoint.rpartition(":")[2])
+        for _ in range(100):
+            held = [c for c in psutil.Process().net_connections() if c.raddr and c.raddr.port == port]
+            if not held:
+                break
+            await asyncio.sleep(0.02)
+        assert held == []
+    assert len(kept) == 3
