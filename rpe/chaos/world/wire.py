@@ -1,0 +1,206 @@
+"""The world of real sockets: fake servers, a proxy before each, signals to their processes.
+
+Servers live in this process, or in one of their own where a fault sends them signals. All
+the client sees are the addresses of the proxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from rpe.chaos.shielding import bring_to_end
+from rpe.chaos.world.links import Links
+from rpe.chaos.world.servers import Servers
+from rpe.chaos.world.world import Evidence, JournalLine, Means
+from rpe.clock import SYSTEM_CLOCK, Clock
+from rpe.fakes.behaviour import Behaviour
+from rpe.faults.actions import Action, CutLink, SetBehaviour, SetToxic, Signal
+from rpe.faults.driver import ToxiproxyDriver
+from rpe.faults.seeds import derive_seed
+
+__all__ = ["WireWorld"]
+
+CONTROL_TIMEOUT_S = 5.0
+"""How long one call to the proxy server may take."""
+
+
+@dataclass(slots=True)
+class _Applied:
+    """What is known of one action, over all the times it was applied."""
+
+    action: Action
+    means: Means
+    since_s: float | None = None
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    count: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def begin(self, now: float) -> None:
+        if self.since_s is None:
+            self.since_s = now
+
+    def end(self, now: float) -> None:
+        if self.since_s is not None:
+            self.spans.append((self.since_s, now))
+            self.since_s = None
+
+
+class WireWorld:
+    """Fills `rpe.chaos.world.World` with real sockets. Use it as `async with`.
+
+    Entering starts the servers with honest scripts; `begin` gives them theirs. Leaving
+    takes everything back: proxies, servers, processes, also where entering failed half way.
+
+    Arguments:
+        servers: the script of each server, by name.
+        transport: the wire that the servers speak.
+        processes: the servers that get a process of their own (see `Servers`).
+        proxy_url: the API of a Toxiproxy; None starts one in this process.
+        seed: the root of the chance that the servers and the embedded proxy draw.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, Behaviour],
+        *,
+        transport: str = "grpc",
+        processes: Mapping[str, bool] | None = None,
+        proxy_url: str | None = None,
+        seed: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._servers = Servers(
+            servers, transport=transport, processes=processes or {}, seed=seed, clock=clock
+        )
+        self._proxy_url = proxy_url
+        self._seed = seed
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._applied: dict[str, _Applied] = {}
+        self._links: Links | None = None
+        self._endpoints: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"WireWorld({list(self._endpoints)}, active={list(self.active())})"
+
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        """The address of the proxy of each server, by the server's name."""
+        return self._endpoints
+
+    @property
+    def links(self) -> Links:
+        """The links, once the world is entered."""
+        if self._links is None:
+            raise RuntimeError("the world has not been entered")
+        return self._links
+
+    async def __aenter__(self) -> Self:
+        """Start everything. Raises ProxyUnreachable at once where the proxy server does not answer."""
+        try:
+            driver = await self._stack.enter_async_context(
+                ToxiproxyDriver(await self._proxy(), timeout_s=CONTROL_TIMEOUT_S)
+            )
+            await driver.version()
+            await self._stack.enter_async_context(self._servers)
+            self._links = Links(driver, self._clock)
+            self._stack.push_async_callback(self._links.close)
+            for name, address in self._servers.addresses.items():
+                self._endpoints[name] = await self._links.open(name, address)
+        except BaseException:
+            await bring_to_end(self._stack.aclose())
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await bring_to_end(self._stack.aclose())
+
+    async def begin(self) -> None:
+        """Give every server its script, and forget what the servers wrote so far: the run begins."""
+        await self._servers.begin()
+
+    # --- actions --------------------------------------------------------------------------------------------
+
+    async def apply(self, key: str, action: Action) -> bool:
+        """Apply an action and read it back (see the port). Everything here can be read back."""
+        applied = self._applied.setdefault(key, _Applied(action, Means.OBSERVED))
+        applied.begin(self._clock.now())
+        match action:
+            case SetToxic():
+                has_counters = await self.links.stats(action.server) is not None
+                applied.means = Means.OBSERVED if has_counters else Means.TRAFFIC
+                await self.links.add_toxic(key, action)
+            case CutLink():
+                applied.means = Means.FAILURES
+                stats = await self.links.stats(action.server)
+                await self.links.cut(key, action.server)
+                if stats is not None:
+                    applied.count += stats.open
+                    applied.details["dropped_connections"] = applied.count
+            case Signal():
+                await self._servers.signal(action.server, action.what)
+                applied.count += 1
+                applied.details["signal"] = action.what
+            case SetBehaviour():
+                applied.means = Means.SCRIPTED
+                await self._servers.push_script(key, action.server, action.behaviour)
+        return True
+
+    async def undo(self, key: str) -> None:
+        """Undo an action and read back that it is gone (see the port)."""
+        applied = self._applied.get(key)
+        if applied is None or applied.since_s is None:
+            return
+        action = applied.action
+        match action:
+            case SetToxic():
+                await self.links.remove_toxic(key, action.server)
+            case CutLink():
+                await self.links.mend(key, action.server)
+            case Signal():
+                await self._servers.revive(action.server, action.what)
+            case SetBehaviour():
+                await self._servers.pop_script(key, action.server)
+        applied.end(self._clock.now())
+
+    def active(self) -> tuple[str, ...]:
+        """Return the names of all actions that are in force now, or may be."""
+        return tuple(key for key, applied in self._applied.items() if applied.since_s is not None)
+
+    # --- what was seen --------------------------------------------------------------------------------------
+
+    async def evidence(self, key: str) -> Evidence | None:
+        """Return what is known of the acting of a name (see the port)."""
+        applied = self._applied.get(key)
+        if applied is None:
+            return None
+        spans = list(applied.spans)
+        if applied.since_s is not None:
+            spans.append((applied.since_s, self._clock.now()))
+        count, details = applied.count, dict(applied.details)
+        server = applied.action.server
+        if isinstance(applied.action, SetToxic) and applied.means is Means.OBSERVED:
+            stats = await self.links.stats(server)
+            toxic = None if stats is None else stats.toxics.get(key)
+            if toxic is not None:
+                count = toxic.chunks or toxic.connections
+                details.update(connections=toxic.connections, chunks=toxic.chunks, bytes=toxic.bytes)
+        return Evidence(server, applied.means, tuple(spans), count, details)
+
+    async def journal(self) -> Sequence[JournalLine]:
+        """Return what the servers wrote since `begin`, in order of time."""
+        return await self._servers.journal()
+
+    async def _proxy(self) -> str:
+        if self._proxy_url is not None:
+            return self._proxy_url
+        from rpe.faults.proxy import EmbeddedProxy  # not needed where a Toxiproxy is given
+
+        embedded = EmbeddedProxy(seed=derive_seed(self._seed, "proxy"))
+        return (await self._stack.enter_async_context(embedded)).url

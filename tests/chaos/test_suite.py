@@ -1,0 +1,110 @@
+"""A suite: cells side by side in workers, each of which may crash, hang or be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rpe.chaos import suite
+from rpe.chaos.options import Progress, RunOptions, RunOutcome
+from rpe.chaos.result import Status
+from rpe.chaos.rundir import RunFolder
+from rpe.chaos.suite import run_suite
+from rpe.errors import ConfigurationError
+from rpe.faults.driver import ProxyUnreachable
+from tests.support.chaos import cell_of
+
+
+def options(tmp_path: Path, subject: str = "bare", **changes: Any) -> RunOptions:
+    return RunOptions(out=tmp_path, subject=subject, **changes)
+
+
+def files(path: Path) -> list[Path]:
+    return sorted(path.iterdir())
+
+
+def workers() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+async def test_cells_run_side_by_side_and_come_back_in_their_order(tmp_path: Path) -> None:
+    cells = [cell_of(name="one"), cell_of(name="two"), cell_of(name="three")]
+    told: list[Progress] = []
+    came: list[RunOutcome] = []
+    most = 0
+
+    def progress(now: Progress) -> None:
+        nonlocal most
+        told.append(now)
+        most = max(most, len(workers()))
+
+    outcomes = await run_suite(cells, 2, options(tmp_path), progress, on_outcome=came.append)
+    assert [outcome.cell for outcome in outcomes] == ["one", "two", "three"]
+    assert {outcome.cell: outcome for outcome in came} == {outcome.cell: outcome for outcome in outcomes}
+    assert [outcome.verdict.status for outcome in outcomes] == [Status.PASS] * 3
+    assert [now.cell for now in told[:3]] == ["one", "two", "three"]
+    assert {now.phase for now in told[:3]} == {"waiting"}
+    assert most == 2
+    for outcome in outcomes:
+        assert outcome.folder is not None
+        assert RunFolder(outcome.folder).load_verdict() == outcome.verdict
+        assert RunFolder(outcome.folder).log_path.exists()
+    assert workers() == []
+
+
+async def test_a_worker_that_crashes_costs_its_own_cell_and_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    subject = "tests.support.chaos:create_crashing"
+    (outcome,) = await run_suite([cell_of()], 1, options(tmp_path, subject))
+    assert outcome.verdict.status is Status.UNKNOWN
+    (check,) = outcome.verdict.checks
+    assert "139" in check.summary
+    assert any("a fatal flaw" in line for line in check.evidence)
+    assert not any("s3cret" in line for line in check.evidence)
+    assert outcome.folder is not None
+    assert RunFolder(outcome.folder).load_verdict() == outcome.verdict
+
+
+async def test_a_worker_that_says_nothing_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "SILENCE_S", 1.5)
+    monkeypatch.setattr(suite, "STOP_S", 0.1)
+    subject = "tests.support.chaos:create_silent"
+    (outcome,) = await run_suite([cell_of()], 1, options(tmp_path, subject))
+    assert outcome.verdict.status is Status.UNKNOWN
+    assert "said nothing" in outcome.verdict.checks[0].summary
+    assert workers() == []
+
+
+async def test_a_worker_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "ALLOWANCE_S", 0.0)
+    (outcome,) = await run_suite([cell_of()], 1, options(tmp_path))
+    assert outcome.verdict.status is Status.UNKNOWN
+    assert "did not come to an end" in outcome.verdict.checks[0].summary
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.2, 1.5])
+async def test_cancelling_stops_every_worker_and_waits_for_it(tmp_path: Path, delay_s: float) -> None:
+    running = asyncio.create_task(
+        run_suite([cell_of(name="one", duration_s=30.0), cell_of(name="two")], 2, options(tmp_path))
+    )
+    await asyncio.sleep(delay_s)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert workers() == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [({"subject": "nobody"}, ConfigurationError), ({"proxy": "http://127.0.0.1:9"}, ProxyUnreachable)],
+)
+async def test_wrong_use_is_told_before_anything_runs(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await run_suite([cell_of()], 1, options(tmp_path, **changes))
+    assert files(tmp_path) == []
