@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
 TOXIPROXY_VERSION := v2.12.0
 
-.PHONY: run test test-slow check format lint types floors bench toxiproxy protos lock clean help
+.PHONY: run test test-slow check format lint types floors bench toxiproxy protos docs lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -58,6 +58,9 @@ toxiproxy: ## a real Toxiproxy in .tools/bin, where Go is installed
 
 protos: $(STAMP) ## generate the stubs again from protos/
 	$(BIN)/python protos/generate.py
+
+docs: $(STAMP) ## write the parts of docs/ that the code knows
+	$(BIN)/python docs/generate.py
 
 lock: ## pin the newest versions for development and CI (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
