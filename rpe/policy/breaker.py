@@ -247,6 +247,11 @@ class Breaker:
         return self._due_s
 
     @property
+    def shared(self) -> Admission | None:
+        """The admission of all attempts while closed; None while not."""
+        return self._pass
+
+    @property
     def lease(self) -> Admission | None:
         """The probe that is out, if any; it may have expired."""
         return self._lease

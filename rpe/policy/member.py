@@ -57,14 +57,15 @@ class Member:
     """
 
     __slots__ = (
-        "attempts", "breaker", "cool_until_s", "failures", "force_at_s", "group", "health", "in_flight",
-        "index", "key", "latency_s", "neutrals", "penalty", "penalty_at_s", "probes", "throttles",
-        "throttles_in_a_row", "timer_s", "troubled",
+        "admission", "attempts", "breaker", "cool_until_s", "failures", "force_at_s", "group", "health",
+        "in_flight", "index", "key", "latency_s", "neutrals", "penalty", "penalty_at_s", "probes",
+        "throttles", "throttles_in_a_row", "timer_s", "troubled",
     )  # fmt: skip
 
     def __init__(self, key: str, breaker: Breaker, health: HealthState) -> None:
         self.key = key
         self.breaker = breaker
+        self.admission = breaker.shared  # kept at hand: None while the breaker is not closed
         self.health = health
         self.in_flight = 0
         self.attempts = 0

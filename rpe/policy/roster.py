@@ -18,7 +18,17 @@ from rpe.policy.timers import NEVER, Timers
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["COOLING", "PROBE", "READY", "UNWELL", "UNWELL_PROBE", "WAITING", "Roster", "group_of"]
+__all__ = [
+    "COOLING",
+    "PROBE",
+    "READY",
+    "UNWELL",
+    "UNWELL_PROBE",
+    "WAITING",
+    "Roster",
+    "group_of",
+    "probe_due_s",
+]
 
 # The groups, in an order that makes each choice one among neighbours. UNWELL: health checks
 # fail. In a panic each UNWELL group is joined to the one after it.
@@ -34,19 +44,24 @@ _SOONEST: Final = 0.5  # the least part of the interval between an opening and t
 
 def group_of(member: Member, now: float) -> tuple[int, float]:
     """Return the group in which a member belongs at `now`, and until when, if nothing happens to it."""
-    due_s = member.breaker.probe_due_s
     usable = member.health.usable
-    if due_s is None:
+    if member.breaker.shared is not None:
         if member.cool_until_s > now:
             return COOLING, member.cool_until_s
         return READY if usable else UNWELL, NEVER
     lease = member.breaker.lease
     if lease is not None and lease.expires_s > now:
         return WAITING, lease.expires_s
-    at_s = max(due_s, member.cool_until_s)
+    at_s = probe_due_s(member)
     if at_s > now:
         return WAITING, at_s
     return PROBE if usable else UNWELL_PROBE, NEVER
+
+
+def probe_due_s(member: Member) -> float:
+    """Return when a member whose breaker is not closed is, or was, due for a probe, as a time."""
+    due_s = member.breaker.probe_due_s
+    return member.cool_until_s if due_s is None else max(due_s, member.cool_until_s)
 
 
 class Roster:
@@ -55,15 +70,15 @@ class Roster:
     `order` and `ends` are those of `Groups`; `panic` says that health verdicts are to be
     ignored, `first_serving` and `first_probing` which groups, up to READY and up to PROBE,
     therefore count as in use and as due. `amnesty` says that there may be members to force
-    although something is in use.
+    although something is in use, `timers` when a member's place may change by itself.
 
     Arguments:
         panic_threshold, force_interval_s, rng: as in `Selector`.
     """
 
     __slots__ = (
-        "_amnesty_s", "_force_interval_s", "_groups", "_panic_threshold", "_rng", "_standby", "_timers",
-        "_unhealthy", "amnesty", "ends", "first_probing", "first_serving", "order", "panic",
+        "_amnesty_s", "_force_interval_s", "_groups", "_panic_threshold", "_rng", "_standby", "_unhealthy",
+        "amnesty", "ends", "first_probing", "first_serving", "order", "panic", "timers",
     )  # fmt: skip
 
     def __init__(self, panic_threshold: float, force_interval_s: float, rng: Random) -> None:
@@ -73,7 +88,7 @@ class Roster:
         self._groups: Groups[Member] = Groups(COOLING + 1)
         self.order = self._groups.order
         self.ends = self._groups.ends
-        self._timers: Timers[Member] = Timers()
+        self.timers: Timers[Member] = Timers()
         # Members that may be tried by force, and since when. Who failed, or was tried, longest
         # ago comes first, so that all get their turn.
         self._standby: OrderedDict[Member, float] = OrderedDict()
@@ -81,11 +96,6 @@ class Roster:
         self.amnesty = False
         self._amnesty_s = -NEVER
         self._judge()
-
-    @property
-    def next_s(self) -> float:
-        """The next time at which some member's place may change by itself."""
-        return self._timers.next_s
 
     @property
     def next_force_s(self) -> float:
@@ -100,7 +110,7 @@ class Roster:
     def discard(self, member: Member) -> None:
         """Take out a member."""
         self._groups.discard(member)
-        self._timers.cancel(member)
+        self.timers.cancel(member)
         self._standby.pop(member, None)
         self._unhealthy -= not member.health.usable
         self._judge()
@@ -113,7 +123,7 @@ class Roster:
         if group != member.group:
             self._groups.move(member, group)
         if until_s != NEVER:
-            self._timers.wake(member, until_s)
+            self.timers.wake(member, until_s)
         lease = member.breaker.lease
         if group != WAITING or (lease is not None and lease.expires_s > now):
             self._standby.pop(member, None)
@@ -122,7 +132,7 @@ class Roster:
 
     def advance(self, now: float, most: int) -> None:
         """Place up to `most` members whose time has come."""
-        while most > 0 and (member := self._timers.pop_due(now)) is not None:
+        while most > 0 and (member := self.timers.pop_due(now)) is not None:
             self.place(member, now)
             most -= 1
 
@@ -138,21 +148,25 @@ class Roster:
         share = _SOONEST + (1.0 - _SOONEST) * self._rng.random()
         member.force_at_s = max(member.force_at_s, now + share * self._force_interval_s)
 
-    def note_closing(self, now: float) -> None:
+    def note_closing(self, member: Member, now: float) -> None:
         """A breaker has closed, and its member was not placed yet: is it the first after a total outage?
 
         If so, what all had in common is over: every other member is forced once, or else the
         first to recover would carry the load of all until their breakers come due.
         """
-        if self.ends[PROBE] == len(self.order):
+        if self.ends[PROBE] == len(self.order) and not member.removed:
             self.amnesty = True
             self._amnesty_s = now
 
-    def force_in_amnesty(self, now: float, lease_s: float) -> tuple[Member, Admission] | None:
-        """Like `force_probe`, but only of a member that has stood by since before the amnesty."""
+    def force_in_amnesty(
+        self, now: float, lease_s: float, patience_s: float
+    ) -> tuple[Member, Admission] | None:
+        """Like `force_probe`, `patience_s` later, and only of a member that stood by before the amnesty."""
         since_s = next(iter(self._standby.values()), NEVER)
         self.amnesty = since_s < self._amnesty_s
-        return self.force_probe(now, lease_s) if self.amnesty else None
+        if not self.amnesty or self.next_force_s + patience_s > now:
+            return None
+        return self.force_probe(now, lease_s)
 
     def force_probe(self, now: float, lease_s: float) -> tuple[Member, Admission] | None:
         """Lease a probe, before it is due, of the member whose last evidence is oldest; None: not now."""

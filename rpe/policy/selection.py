@@ -19,7 +19,7 @@ from rpe.policy.health import HealthSettings, HealthState
 from rpe.policy.member import Member
 from rpe.policy.outcome import Outcome
 from rpe.policy.pick import Pick, PickReason, Refusal, RefusalReason
-from rpe.policy.roster import COOLING, PROBE, READY, UNWELL, UNWELL_PROBE, WAITING, Roster
+from rpe.policy.roster import COOLING, PROBE, READY, UNWELL, UNWELL_PROBE, WAITING, Roster, probe_due_s
 
 if TYPE_CHECKING:
     from random import Random
@@ -80,7 +80,7 @@ class Selector:
 
     __slots__ = (
         "_balancer", "_breaker", "_cooldown", "_credit", "_credited_picks", "_ends", "_health", "_members",
-        "_order", "_picks", "_refusals", "_rng", "_roster", "_unusual", "_wait_s", "members",
+        "_order", "_picks", "_refusals", "_rng", "_roster", "_timers", "_unusual", "_wait_s", "members",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +105,7 @@ class Selector:
         self._roster = Roster(panic_threshold, panic_probe_interval_s, rng)
         self._order = self._roster.order
         self._ends = self._roster.ends
+        self._timers = self._roster.timers
         self._picks = self._refusals = 0
         self._unusual = dict.fromkeys(PickReason, 0)
         self._credit = _PROBE_BURST
@@ -150,24 +151,27 @@ class Selector:
         Arguments:
             tried: the members this operation tried in the present round; they are taken
                 again only when nothing else is in use.
-            no_probe: this attempt must not be risked on a member that is not in use, if any
-                other can be had (the last attempt, or one that cannot be repeated).
+            no_probe: this attempt should not be risked on a member that is not in use (it is
+                the last one, or cannot be repeated): unless nothing else can be had, the
+                probe is left to other attempts for `panic_probe_interval_s`.
             lease_s: the longest the attempt can take, in seconds: if it is a probe, no other
                 one goes out meanwhile.
 
         Returns:
             a pick, to be handed to `finish` exactly once, or a refusal.
         """
-        if now >= self._roster.next_s:
-            self._roster.advance(now, _TIMERS_PER_PICK)
-        ends = self._ends
-        roster = self._roster
+        roster, ends = self._roster, self._ends
+        if now >= self._timers.next_s:
+            roster.advance(now, _TIMERS_PER_PICK)
         if tried or ends[UNWELL_PROBE] != ends[PROBE] or roster.panic or roster.amnesty:
             return self._pick_with_care(now, tried, no_probe, lease_s)
         member = self._balancer.choose(self._order, ends[UNWELL], ends[READY], now)
-        if member is None:
+        if member is None or (admission := member.admission) is None:
             return self._pick_with_care(now, tried, no_probe, lease_s)
-        return self._give(member, now, _NORMAL)
+        self._picks += 1
+        member.attempts += 1
+        member.in_flight += 1
+        return Pick(member, admission, _NORMAL)
 
     def finish(
         self,
@@ -202,11 +206,13 @@ class Selector:
             self._credit = min(self._credit + 1.0, _PROBE_BURST)
         if outcome is _THROTTLE or pushback_s is not None:
             self._cool(member, outcome, now, pushback_s)
-        if transition is not None and transition.after is BreakerState.CLOSED:
-            member.forgive()
-            self._roster.note_closing(now)
-        elif transition is not None and transition.after is BreakerState.OPEN:
-            self._roster.note_opening(member, now)
+        if transition is not None:
+            member.admission = member.breaker.shared
+            if transition.after is BreakerState.CLOSED:
+                member.forgive()
+                self._roster.note_closing(member, now)
+            elif transition.after is BreakerState.OPEN:
+                self._roster.note_opening(member, now)
         member.troubled = member.has_trouble()
         self._roster.place(member, now)
         return transition
@@ -252,11 +258,14 @@ class Selector:
 
         # A member that is due is probed by a first attempt, which has retries behind it; a
         # retry rather goes to a member in use, and to a probe only if those were all tried.
-        first = not tried and not no_probe and self._may_probe()
-        if first and (member := choose_untried(rng, order, *due, ())):
-            return self._probe(member, now, lease_s)
-        if first and roster.amnesty and (forced := roster.force_in_amnesty(now, lease_s)):
-            return self._forced(*forced, now)
+        # Attempts that ask for care leave it to others, but not for ever: all may ask for it.
+        if not tried and self._may_probe():
+            patience_s = self._wait_s if no_probe else 0.0
+            member = choose_untried(rng, order, *due, ())
+            if member is not None and probe_due_s(member) + patience_s <= now:
+                return self._probe(member, now, lease_s)
+            if roster.amnesty and (forced := roster.force_in_amnesty(now, lease_s, patience_s)):
+                return self._forced(*forced, now)
         if member := choose(order, *in_use, now, tried):
             return self._give(member, now, _NORMAL if member.group == READY else PickReason.PANIC)
         if not no_probe and (member := choose_untried(rng, order, *due, tried)):
@@ -280,7 +289,9 @@ class Selector:
         self._refusals += 1
         if not order:
             return Refusal(RefusalReason.EMPTY, None)
-        return Refusal(RefusalReason.ALL_EJECTED, min(roster.next_s, roster.next_force_s, now + self._wait_s))
+        return Refusal(
+            RefusalReason.ALL_EJECTED, min(self._timers.next_s, roster.next_force_s, now + self._wait_s)
+        )
 
     def _may_probe(self) -> bool:
         """Did enough other picks go by since probes failed?"""

@@ -176,9 +176,11 @@ def test_a_good_probe_after_a_bad_one_starts_counting_again() -> None:
     breaker, probe, now = make(HALF_OPEN)
     breaker.record(probe, Outcome.SUCCESS, now)
     breaker.record(admitted(breaker, now), Outcome.FAILURE, now)
-    assert breaker.probe_due_s is not None
-    breaker.record(admitted(breaker, breaker.probe_due_s), Outcome.SUCCESS, breaker.probe_due_s)
+    due_s = breaker.probe_due_s
+    assert due_s is not None
+    breaker.record(admitted(breaker, due_s), Outcome.SUCCESS, due_s)
     assert breaker.state is HALF_OPEN
+    assert breaker.statistics().successes == 1
 
 
 def test_a_forced_probe_that_fails_leaves_the_schedule_as_it_was() -> None:

@@ -140,7 +140,7 @@ def test_a_lost_probe_is_replaced_when_its_lease_ends() -> None:
 def test_retries_and_careful_picks_are_not_risked_on_probes() -> None:
     selector, (a, b, c) = make(3)
     eject(selector, a)
-    assert picked(selector, 10.0, no_probe=True).member in (b, c)
+    assert {picked(selector, 10.9, no_probe=True).member for _ in range(9)} == {b, c}
     assert picked(selector, 10.0, b).member is c
     assert selector.untried((b, c), 10.0)
     assert not selector.untried((b, c), 10.0, no_probe=True)
@@ -284,17 +284,6 @@ def test_much_that_comes_due_at_once_is_probed_by_one_pick_in_ten_until_probes_s
     for _ in range(3000):
         end(selector, picked(selector, 40.0), 40.0)
     assert selector.statistics().ready == 200, "what is well again comes back without delay"
-
-
-def test_recovery_forgives() -> None:
-    selector, (a, b, c) = make(3, balancer="least_connections")
-    eject(selector, a)
-    assert a.load(0.0) == pytest.approx(20.0)
-    assert b.load(0.0) == c.load(0.0) == 0.0
-    for _ in range(2):
-        end(selector, picked(selector, 10.0), 10.0)
-    assert a.breaker.state is BreakerState.CLOSED
-    assert a.load(10.0) == 0.0
 
 
 def test_it_says_what_it_is_made_of() -> None:

@@ -126,6 +126,7 @@ class SelectorMachine(RuleBasedStateMachine):
         assert self.selector.untried(avoid, self.now, no_probe=no_probe) is bool(free)
         probing = {member for member in self.members if self.probe_is_out(member)}
         closed = {member for member in self.members if member.breaker.state is CLOSED}
+        was_due_s = {m: max(m.breaker.probe_due_s or 0.0, m.cool_until_s) for m in self.members}
 
         pick = self.selector.pick(self.now, avoid, no_probe=no_probe)
         if isinstance(pick, Refusal):
@@ -136,16 +137,17 @@ class SelectorMachine(RuleBasedStateMachine):
         assert self.selector.members[member.key] is member, "a removed member was picked"
         assert pick.probe is (member not in closed)
         assert member not in probing or not pick.probe, "two probes at the same time"
-        assert member in free or not free or member in self.amnesty
+        assert member in free or not free or member in self.amnesty or (no_probe and member in due)
         if in_use:
             assert member in in_use or pick.probe
             assert member in due or pick.reason is not PickReason.PROBE
-        if no_probe and in_use:
-            assert member in in_use
+        if no_probe and in_use and member not in in_use:
+            assert not avoid
+            assert was_due_s[member] + INTERVAL_S <= self.now or member in self.amnesty
         if pick.reason is PickReason.FORCED:
             assert self.now >= self.forced_at_s.get(member, 0.0) + INTERVAL_S
             self.forced_at_s[member] = self.now
-            if member in self.amnesty and not avoid and not no_probe:
+            if member in self.amnesty and not avoid:
                 return
             assert not in_use
             assert not due
@@ -169,7 +171,9 @@ class SelectorMachine(RuleBasedStateMachine):
     def end(self, number: int, outcome: Outcome, pushback_s: float | None) -> None:
         pick = self.running.pop(number % len(self.running))
         before = pick.member.in_flight
-        all_open = all(member.breaker.state is not CLOSED for member in self.members)
+        all_open = not pick.member.removed and all(
+            member.breaker.state is not CLOSED for member in self.members
+        )
         change = self.selector.finish(pick, outcome, self.now, latency_s=0.01, pushback_s=pushback_s)
         if change is not None and change.after is CLOSED and all_open:
             self.amnesty = {member for member in self.members if not self.probe_is_out(member)}
@@ -198,6 +202,7 @@ class SelectorMachine(RuleBasedStateMachine):
         assert statistics.unhealthy == sum(not member.health.usable for member in rest)
         assert statistics.panic is self.panic()
         for member in self.members + self.removed:
+            assert member.admission is member.breaker.shared
             assert member.in_flight == sum(pick.member is member for pick in self.running)
             live = [
                 p for p in self.running if p.member is member and p.probe and self.now < p.admission.expires_s

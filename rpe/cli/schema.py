@@ -1,0 +1,31 @@
+"""`rpe schema`: what a scenario file may say, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpe.cli.failing import Debug, told
+
+__all__ = ["schema"]
+
+
+@told
+def schema(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it to this file instead of printing it.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Print the JSON Schema of scenario files, for completion and checks in an editor."""
+    import json
+
+    from rpe.chaos.scenario.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")

@@ -1,0 +1,51 @@
+"""What the script does to one call: decided at once, from a number and a generator, with no I/O."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rpe.fakes.behaviour import Behaviour, Corrupt, Error, Firing, Hang, PipelineError
+
+__all__ = ["Plan", "call_rng", "decide"]
+
+
+PartT = TypeVar("PartT", bound=Firing)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What happens to one call; None is what does not."""
+
+    latency_s: float | None = None
+    hang: Hang | None = None
+    error: Error | None = None
+    application_error: PipelineError | None = None
+    corrupt: Corrupt | None = None
+
+
+def call_rng(seed: int, name: str, number: int) -> random.Random:
+    """Return the generator of one call: the same for the same number, whatever came before or beside it."""
+    return random.Random(f"{seed}/{name}/{number}")
+
+
+def decide(behaviour: Behaviour, number: int, rng: random.Random) -> Plan:
+    """Decide what happens to the call of that number, counted from 0 since the script was set.
+
+    Each part has its own draw, taken whether the script has that part or not: adding one
+    to a script does not change what the others do.
+    """
+    hang, error, application_error, corrupt = (rng.random() for _ in range(4))
+    latency_s = None if behaviour.latency is None else behaviour.latency.draw_s(rng)
+    return Plan(
+        latency_s=latency_s,
+        hang=_if_fires(behaviour.hang, number, hang),
+        error=_if_fires(behaviour.error, number, error),
+        application_error=_if_fires(behaviour.application_error, number, application_error),
+        corrupt=_if_fires(behaviour.corrupt, number, corrupt),
+    )
+
+
+def _if_fires(part: PartT | None, number: int, draw: float) -> PartT | None:
+    return part if part is not None and part.fires(number, draw) else None

@@ -1,0 +1,155 @@
+"""One session of a fake server, by its script."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from rpe.clock import Clock
+from rpe.data import RuntimeData
+from rpe.fakes.behaviour import Behaviour, Corrupt, CorruptMode, CutHow
+from rpe.fakes.corruption import DAMAGE, garbage, strangers
+from rpe.fakes.decide import Plan
+from rpe.fakes.graph import Graph
+from rpe.fakes.journal import Kind
+from rpe.fakes.nodes import NodeFailed
+from rpe.fakes.record import CallRecord, hashes
+from rpe.transport.serving import (
+    ApplicationError,
+    ConnectionCut,
+    ErrorType,
+    ReceivedChunk,
+    Refusal,
+    ServerSession,
+)
+
+__all__ = ["FakeSession"]
+
+
+class _Ended(Exception):
+    """The script has ended the session."""
+
+
+class FakeSession:
+    """Serves one session from `ready` to its end."""
+
+    def __init__(
+        self,
+        session: ServerSession,
+        graph: Graph,
+        behaviour: Behaviour,
+        plan: Plan,
+        rng: random.Random,
+        record: CallRecord,
+        clock: Clock,
+    ) -> None:
+        self._session = session
+        self._graph = graph
+        self._latency = behaviour.latency
+        self._script = behaviour.stream
+        self._corrupt = plan.corrupt
+        self._rng = rng
+        self._record = record
+        self._clock = clock
+        self._results = 0
+        self._chunks = 0
+        self._busy_s = 0.0
+        self._next_result_s = 0.0
+
+    async def serve(self, session_id: str) -> None:
+        """Say `ready`, answer chunks until the caller closes or the script ends it."""
+        self._record.write(Kind.READY, detail=session_id)
+        await self._session.ready(session_id)
+        try:
+            await self._follow_script()
+            while (chunk := await self._session.receive()) is not None:
+                await self._take(chunk)
+        except _Ended:
+            return
+        except NodeFailed as failed:
+            await self._fail(failed.error)
+            return
+        self._record.write(Kind.SENT, detail=f"{self._results} results")
+        await self._session.closed("closed by the caller")
+
+    async def _take(self, chunk: ReceivedChunk) -> None:
+        data = chunk.data if isinstance(chunk.data, Mapping) else {chunk.node_id: chunk.data}
+        self._record.write(Kind.CHUNK, sequence=chunk.sequence, content=hashes(data))
+        started_s = self._clock.now()
+        if self._latency is not None:
+            latency_s = self._latency.draw_s(self._rng)
+            self._record.fault("latency", f"{latency_s:.6f}", sequence=chunk.sequence)
+            await self._clock.sleep(latency_s)
+        given = await self._graph.run({chunk.node_id: list(data.values())})
+        spent_s = self._clock.now() - started_s
+        for outputs in self._rows(given):
+            await self._send(chunk.sequence, outputs, spent_s * 1000)
+        self._chunks += 1
+        self._busy_s += spent_s
+        every = self._script.metrics_every
+        if every and self._chunks % every == 0:
+            await self._session.send_metrics(self._chunks, self._busy_s / self._chunks * 1000)
+
+    def _rows(self, given: Mapping[str, list[RuntimeData]]) -> list[dict[str, RuntimeData]]:
+        """Return one set of outputs for each result: the n-th of each node together."""
+        rows = max((len(results) for results in given.values()), default=0)
+        return [
+            {
+                self._graph.name_output(node_id): results[i]
+                for node_id, results in given.items()
+                if i < len(results)
+            }
+            for i in range(rows)
+        ]
+
+    async def _send(self, sequence: int, outputs: dict[str, RuntimeData], spent_ms: float) -> None:
+        if self._script.drip_s:
+            if self._clock.now() < self._next_result_s:
+                self._record.fault("drip", sequence=sequence)
+                await self._clock.sleep_until(self._next_result_s)
+            self._next_result_s = self._clock.now() + self._script.drip_s
+        corrupt, self._corrupt = self._corrupt, None
+        if corrupt is not None:
+            await self._send_corrupted(corrupt, sequence, outputs, spent_ms)
+        else:
+            self._record.write(Kind.RESULT, sequence=sequence, content=hashes(outputs))
+            await self._session.send(sequence, outputs, processing_ms=spent_ms)
+        self._results += 1
+        await self._follow_script()
+
+    async def _send_corrupted(
+        self, corrupt: Corrupt, sequence: int, outputs: dict[str, RuntimeData], spent_ms: float
+    ) -> None:
+        self._record.fault("corrupt", corrupt.mode, sequence=sequence)
+        if corrupt.mode is CorruptMode.GARBAGE:
+            await self._session.send_raw(garbage(self._rng))
+            return
+        if corrupt.mode is CorruptMode.WRONG_OUTPUT:
+            outputs = strangers(outputs)
+        self._record.write(Kind.RESULT, sequence=sequence, content=hashes(outputs))
+        damage = DAMAGE.get(corrupt.mode)
+        await self._session.send(sequence, outputs, processing_ms=spent_ms, damage=damage)
+
+    async def _follow_script(self) -> None:
+        """End the session where the script wants that after so many results."""
+        script = self._script
+        if script.error_after == self._results:
+            self._record.fault("stream_error", f"after {self._results} results")
+            await self._fail(ApplicationError(ErrorType.NODE_EXECUTION, "scripted failure in the stream"))
+            raise _Ended
+        if script.cut_after != self._results:
+            return
+        self._record.fault("cut", f"{script.how} after {self._results} results")
+        if script.how is CutHow.RESET:
+            raise ConnectionCut
+        if script.how is CutHow.STATUS:
+            raise Refusal(script.status, "scripted end of the stream")
+        if script.how is CutHow.SILENCE:
+            await asyncio.get_running_loop().create_future()
+        self._record.write(Kind.FAILED, detail="ended without being closed")
+        raise _Ended
+
+    async def _fail(self, error: ApplicationError) -> None:
+        self._record.failed(error)
+        await self._session.send_error(error)
