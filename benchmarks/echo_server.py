@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import grpc
@@ -52,7 +53,7 @@ async def main(ports: int) -> None:
         addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
         await server.start()
         servers.append(server)
-    print(*addresses, flush=True)
+    print(*addresses, os.getpid(), flush=True)
     # The parent closes our input when it is done with us, also when it dies.
     await asyncio.to_thread(sys.stdin.read)
     for server in servers:

@@ -33,7 +33,7 @@ def main() -> int:
             if "--check" not in sys.argv:
                 page.write_text(after)
     if stale and "--check" in sys.argv:
-        print(f"stale: {', '.join(stale)}; run `make docs`")  # noqa: T201
+        print(f"stale: {', '.join(stale)}; run `make docs`")
         return 1
     return 0
 

@@ -51,7 +51,7 @@ def test_the_build_files_that_it_names_exist(compose: dict[str, Any]) -> None:
 def test_every_command_is_one_that_rpe_understands(compose: dict[str, Any]) -> None:
     from typer.testing import CliRunner
 
-    from rpe.cli import app
+    from rpe.cli.app import app
 
     for name in ("fake-a", "suite"):
         command = compose["services"][name]["command"]

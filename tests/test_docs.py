@@ -43,7 +43,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_option_that_is_shown_exists(page: Path) -> None:
-    from rpe.cli import app
+    from rpe.cli.app import app
 
     runner = CliRunner()
     for line in re.findall(r"^rpe .*$", page.read_text(), re.MULTILINE):

@@ -10,6 +10,7 @@ import typer
 
 import rpe
 from rpe.cli.doctor import doctor
+from rpe.cli.fake import fake
 from rpe.cli.proxy import proxy
 from rpe.cli.recheck import recheck
 from rpe.cli.run import run
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (run, recheck, schema, proxy, doctor):
+for _command in (run, recheck, schema, proxy, fake, doctor):
     app.command()(_command)
 
 

@@ -116,7 +116,7 @@ class Child:
         async with self._turn:
             await self._write(words)
             while self._unheard:
-                await self._hear(within_s)
+                await self._read(within_s)
                 self._unheard -= 1
             return await self._hear(within_s)
 
@@ -127,6 +127,12 @@ class Child:
         await pipe.drain()
 
     async def _hear(self, within_s: float) -> dict[str, Any]:
+        words = await self._read(within_s)
+        if "error" in words:
+            raise ConfigurationError(f"the fake {self._name!r}: {words['error']}")
+        return words
+
+    async def _read(self, within_s: float) -> dict[str, Any]:
         pipe = self._process.stdout
         assert pipe is not None
         try:
@@ -143,8 +149,6 @@ class Child:
                 hint="its own words are on stderr",
             )
         words: dict[str, Any] = json.loads(line)
-        if "error" in words:
-            raise ConfigurationError(f"the fake {self._name!r}: {words['error']}")
         return words
 
     def _signal(self, number: signal.Signals) -> None:

@@ -65,6 +65,8 @@ class SelectorStatistics:
 class Selector:
     """The members of one pool, and the choice among them. Not thread-safe; times are monotonic seconds.
 
+    `members` maps each endpoint to its member, read-only.
+
     Arguments:
         balancer: the name of the balancer (`rpe.policy.balancer.BALANCERS`).
         breaker, health, cooldown: the settings of each member's policies.

@@ -103,3 +103,13 @@ def test_an_interrupted_run_is_unknown_whatever_was_judged_before(
     assert "fail: 2 cells (1 fail, 1 unknown)" in ended.out
     assert "interrupted: not everything was judged" in ended.out.splitlines()[-1]
     assert ended.out.count("repeat") == 1  # only what was judged is told of
+
+
+def test_an_interruption_before_anything_runs_ends_as_the_shell_expects(
+    rpe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def select(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rpe.cli.selecting.select", select)
+    assert rpe("run").exit_code == 130

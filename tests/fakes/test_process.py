@@ -19,6 +19,7 @@ import pytest
 
 from rpe.errors import ConfigurationError
 from rpe.fakes import FakeHandle, FakeProcess, Kind
+from rpe.fakes.child import Child
 from tests.support.raw_grpc import Raw, execute_request, raw, text
 
 
@@ -94,14 +95,24 @@ async def test_a_pause_is_silence_and_ends_with_resume() -> None:
         fake.resume()
         codes = [await code_of(client) for _ in range(50)]
         assert codes[-1] == "ABORTED"
-        fake.pause()
-        await fake.set_behaviour({"error": {"status": "internal"}})
-        fake.resume()
         await fake.set_behaviour({})
-        scripts = [entry for entry in await fake.journal_entries() if entry.kind is Kind.SCRIPT]
-        assert len(scripts) == 3  # the answer that was heard is that to the last one
         assert await code_of(client) == "OK"
         fake.pause()  # and can be stopped like this
+    assert children() == []
+
+
+async def test_each_command_hears_its_own_answer_also_after_a_pause() -> None:
+    child = await Child.spawn("c", "grpc")
+    try:
+        await child.serve({"name": "c"})
+        child.pause()
+        await child.command(do="set_behaviour", behaviour={"latncy": {}})  # nobody answers yet
+        child.resume()
+        await child.command(do="set_behaviour", behaviour={})
+        with pytest.raises(ConfigurationError, match="helth is unknown"):
+            await child.command(do="set_behaviour", behaviour={"helth": {}})
+    finally:
+        await child.stop(0.0)
     assert children() == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Literal
 
 from rpe.errors import ConfigurationError
 from rpe.faults.proxy.embedded import EmbeddedProxy
+from rpe.signals import ending_signals
 
 __all__ = ["LoopName", "run", "serve"]
 
 LoopName = Literal["asyncio", "uvloop"]
-
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 def run(
     host: str = "127.0.0.1",
@@ -50,18 +47,11 @@ async def serve(
     Arguments are those of EmbeddedProxy. Raises ConfigurationError at once if the port is taken
     or the configuration file is broken. On return all listeners and connections are closed.
     """
-    ending = asyncio.Event()
-    event_loop = asyncio.get_running_loop()
-    for number in _ENDING_SIGNALS:
-        event_loop.add_signal_handler(number, ending.set)
-    try:
+    with ending_signals() as ending:
         async with EmbeddedProxy(host=host, port=port, seed=seed, config=config, metrics=metrics) as proxy:
             sys.stdout.write(f"rpe proxy serves Toxiproxy's API at {proxy.url} (seed {seed})\n")
             sys.stdout.flush()
             await ending.wait()
-    finally:
-        for number in _ENDING_SIGNALS:
-            event_loop.remove_signal_handler(number)
 
 
 def _loop_factory(name: LoopName) -> Callable[[], asyncio.AbstractEventLoop]:

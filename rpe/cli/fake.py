@@ -1,0 +1,47 @@
+"""`rpe fake`: a fake pipeline server as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpe.cli.failing import Debug, told
+
+__all__ = ["fake"]
+
+
+@told
+def fake(
+    host: Annotated[str, typer.Option(help="The address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 50051,
+    name: Annotated[str, typer.Option(help="What the journal calls this server.")] = "a",
+    transport: Annotated[str, typer.Option(help="The wire that it speaks.")] = "grpc",
+    behaviour: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its script, in YAML; without one it is an honest server."),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file to write the journal to, a line of JSON per entry."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="What all chance is drawn from: rates and latencies repeat.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Serve as a fake pipeline server until Ctrl-C."""
+    import asyncio
+
+    from rpe.fakes.standalone import serve
+
+    asyncio.run(
+        serve(
+            name=name,
+            transport=transport,
+            host=host,
+            port=port,
+            behaviour=behaviour,
+            journal=journal,
+            seed=seed,
+        )
+    )

@@ -1,0 +1,56 @@
+"""A fake server that a person starts, and stops with Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rpe.errors import ConfigurationError
+from rpe.fakes.server import FakeServer
+from rpe.signals import ending_signals
+
+__all__ = ["read_script", "serve"]
+
+
+def read_script(file: Path) -> Mapping[str, Any]:
+    """Read a behaviour script from a YAML or JSON file. Raises ConfigurationError naming the file."""
+    try:
+        script = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file} is not YAML: {error}") from error
+    if script is None:
+        return {}
+    if not isinstance(script, Mapping):
+        raise ConfigurationError(f"{file} does not hold a script", hint="it is a mapping, such as `hang: {rate: 0.1}`")
+    return script
+
+
+async def serve(
+    *,
+    name: str = "a",
+    transport: str = "grpc",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    behaviour: Path | None = None,
+    journal: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Serve until SIGINT or SIGTERM; one line with the address on standard output says that it does.
+
+    Arguments are those of FakeServer, the script from a file. Raises ConfigurationError at once
+    where the port is taken or the script is wrong. On return the journal's file is complete.
+    """
+    script = {} if behaviour is None else read_script(behaviour)
+    with ending_signals() as ending:
+        async with FakeServer(
+            name, transport, script, host=host, port=port, seed=seed, journal_path=journal
+        ) as fake:
+            sys.stdout.write(f"rpe fake {name} serves {transport} at {fake.endpoint} (seed {seed})\n")
+            sys.stdout.flush()
+            await ending.wait()
