@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
 TOXIPROXY_VERSION := v2.12.0
 
-.PHONY: run test test-slow check format lint types floors bench toxiproxy protos docs lock clean help
+.PHONY: run test test-slow check format lint types floors bench toxiproxy protos docs subjects lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -58,6 +58,9 @@ toxiproxy: ## a real Toxiproxy in .tools/bin, where Go is installed
 
 protos: $(STAMP) ## generate the stubs again from protos/
 	$(BIN)/python protos/generate.py
+
+subjects: $(STAMP) ## run the suite with each client in the box, and write the verdict table
+	$(BIN)/python docs/compare_subjects.py
 
 docs: $(STAMP) ## write the parts of docs/ that the code knows
 	$(BIN)/python docs/generate.py

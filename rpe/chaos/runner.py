@@ -23,6 +23,7 @@ from rpe.chaos.scenario.matrix import Cell, without_faults
 from rpe.chaos.verdict import Verdict
 from rpe.chaos.versions import versions
 from rpe.clock import SYSTEM_CLOCK, Clock
+from rpe.errors import ConfigurationError
 
 __all__ = ["new_folder", "not_finished", "run_cell"]
 
@@ -48,12 +49,17 @@ async def run_cell(
 
     A run that did not go to its end is unknown, with the reason, and not judged any
     further. Cancelling it takes everything down, writes that verdict, and raises.
+    Raises ConfigurationError where the folder holds a run already.
     """
     began_s = clock.now()
     if not options.faults:
         cell = replace(cell, scenario=without_faults(cell.scenario))
     plan = Plan.draw(cell, options.seed, versions=versions())
     folder = folder or new_folder(options.out, cell)
+    if folder.history_path.exists():
+        raise ConfigurationError(
+            f"{folder.path} holds a run already", hint="give each run a folder of its own"
+        )
     folder.write_plan(plan)
     verdict = not_finished(INTERRUPTED)
     try:

@@ -115,7 +115,7 @@ class Timeline:
             edges.end.set_result(self._clock.now())
         finally:
             self.active.pop(entry.name, None)
-            pass
+            edges.settle()
 
     async def _beginning(self, begins: Beginning) -> float | None:
         if begins.after is None or begins.after not in self._edges:

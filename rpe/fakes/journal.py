@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rpe.clock import SYSTEM_CLOCK, Clock
+from rpe.errors import ConfigurationError
 
 __all__ = ["Entry", "Journal", "Kind", "read_entries"]
 
@@ -92,9 +93,21 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._clock = clock
         self._waiting: list[tuple[Callable[[Entry], bool], asyncio.Future[Entry]]] = []
+        self._path = path
         self._file: IO[str] | None = None
-        if path is not None:
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+        self.open()
+
+    def open(self) -> None:
+        """Open the file, where there is one: entries are added to what is in it. Harmless where it is open.
+
+        Raises ConfigurationError where it cannot be written.
+        """
+        if self._path is None or self._file is not None:
+            return
+        try:
+            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise ConfigurationError(f"the journal cannot be written: {error}") from error
 
     def append(self, entry: Entry) -> None:
         """Add an entry, and wake whoever waits for one like it."""

@@ -177,10 +177,15 @@ class FakeProcess:
         return await Child.spawn(self.name, self.transport)
 
     async def _serve(self, child: Child) -> None:
-        if self._path is None:
-            self._path = self._given_path or _temporary_file()
-        config = {**self._config, "behaviour": _dumped(self._behaviour), "journal_path": str(self._path)}
-        self._endpoint = await child.serve(config)
+        path = self._path or self._given_path or _temporary_file()
+        config = {**self._config, "behaviour": _dumped(self._behaviour), "journal_path": str(path)}
+        try:
+            self._endpoint = await child.serve(config)
+        except BaseException:
+            if self._path is None and self._given_path is None:
+                path.unlink()
+            raise
+        self._path = path
         self._config["port"] = int(self._endpoint.rpartition(":")[2])
         self._child = child
 

@@ -83,6 +83,7 @@ class FakeServer:
             return
         server = get_transport(self.transport).create_server(self.brain, self._config)
         await server.start()
+        self.journal.open()
         self._server = server
         self._endpoint = server.endpoint
         self._config["port"] = int(server.endpoint.rpartition(":")[2])

@@ -27,7 +27,9 @@ def read_script(file: Path) -> Mapping[str, Any]:
     if script is None:
         return {}
     if not isinstance(script, Mapping):
-        raise ConfigurationError(f"{file} does not hold a script", hint="it is a mapping, such as `hang: {rate: 0.1}`")
+        raise ConfigurationError(
+            f"{file} does not hold a script", hint="it is a mapping, such as `hang: {rate: 0.1}`"
+        )
     return script
 
 

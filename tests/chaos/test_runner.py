@@ -15,7 +15,7 @@ from rpe.chaos.result import Status
 from rpe.chaos.rundir import RunFolder, recheck
 from rpe.chaos.runner import run_cell
 from rpe.chaos.world.wire import WireWorld
-from rpe.errors import ConnectFailed
+from rpe.errors import ConfigurationError, ConnectFailed
 from rpe.faults.driver import ToxiproxyDriver
 from rpe.faults.proxy import EmbeddedProxy
 from tests.support.chaos import cell_of
@@ -74,6 +74,15 @@ async def test_with_its_faults_replaced_by_nothing_it_does_not_pass(tmp_path: Pa
     assert history.faults["slow"].fired == 0
     assert "slow" in history.windows
     assert run_folder(outcome).load_plan().faults[0].kind == "nothing"
+
+
+async def test_a_folder_is_used_once(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "now", "short")
+    await run_cell(cell_of(), options(tmp_path, subject="nobody"), folder=folder)
+    written = folder.history_path.read_bytes()
+    with pytest.raises(ConfigurationError, match="holds a run already"):
+        await run_cell(cell_of(), options(tmp_path), folder=folder)
+    assert folder.history_path.read_bytes() == written
 
 
 async def test_two_runs_of_one_seed_have_one_plan(tmp_path: Path) -> None:
@@ -158,8 +167,8 @@ async def test_cancelled_at_any_time_it_writes_unknown_and_leaves_nothing(
         assert await driver.proxies() == {}
         assert take_snapshot().tasks <= before.tasks
     for path in folders(tmp_path):
-        stored, _ = recheck(path)
-        assert stored is not None
+        stored, fresh = recheck(path)
+        assert stored == fresh
         assert stored.status is Status.UNKNOWN
         assert "interrupted" in stored.checks[0].summary
         history = RunFolder(path).load_history()

@@ -29,9 +29,16 @@ def test_a_port_that_is_taken_is_told(rpe: Rpe) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "cannot be read"), ("a: [", "not YAML"), ("- hang", "mapping"), ("hangg: {}", "hangg is unknown")],
+    [
+        (None, "cannot be read"),
+        ("a: [", "not YAML"),
+        ("- hang", "mapping"),
+        ("hangg: {}", "hangg is unknown"),
+    ],
 )
-def test_a_script_that_cannot_be_used_is_told(rpe: Rpe, tmp_path: Path, content: str | None, told: str) -> None:
+def test_a_script_that_cannot_be_used_is_told(
+    rpe: Rpe, tmp_path: Path, content: str | None, told: str
+) -> None:
     script = tmp_path / "script.yaml"
     if content is not None:
         script.write_text(content, encoding="utf-8")

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def listens(endpoint: str) -> bool:
     host, _, port = endpoint.rpartition(":")
     with socket.socket() as probe:
@@ -38,7 +43,10 @@ async def code_of(client: Raw, timeout_s: float = 0.2) -> str:
     return str((await call.code()).name)
 
 
-async def test_a_life_with_another_script_and_a_readable_journal(tmp_path: Path) -> None:
+async def test_a_life_with_another_script_and_a_readable_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     handle: FakeHandle = FakeProcess("p")
     assert handle.endpoint == ""
     before_s = time.monotonic()
@@ -59,6 +67,7 @@ async def test_a_life_with_another_script_and_a_readable_journal(tmp_path: Path)
     assert {entry.server for entry in entries} == {"p"}
     assert all(before_s <= entry.at_s <= time.monotonic() for entry in entries)  # one clock for all
     assert await fake.journal_entries() == entries
+    assert files_in(tmp_path) == []
     assert fake.pid is None
     assert children() == []
     await fake.stop()  # harmless
@@ -154,7 +163,10 @@ async def test_a_cancelled_restart_leaves_no_process() -> None:
     assert children() == []
 
 
-async def test_what_does_not_come_up_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_what_does_not_come_up_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -163,6 +175,7 @@ async def test_what_does_not_come_up_says_why_and_leaves_nothing(tmp_path: Path)
     with pytest.raises(ConfigurationError, match="No module named 'nonsense'"):
         await FakeProcess(modules=["nonsense"]).start()
     assert children() == []
+    assert files_in(tmp_path) == []
 
 
 async def test_node_types_come_from_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

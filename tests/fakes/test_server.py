@@ -135,6 +135,12 @@ async def test_a_journal_on_file(tmp_path: Path) -> None:
     async with FakeServer(journal_path=path) as fake, raw(fake.endpoint) as client:
         await client.echo()
         assert read_entries(path) == fake.journal.entries()
+        await fake.stop()
+        await fake.start()
+        await client.echo(wait_for_ready=True)
+        assert len(read_entries(path)) == len(fake.journal) == 4
+    with pytest.raises(ConfigurationError, match="journal cannot be written"):
+        FakeServer(journal_path=tmp_path / "nowhere" / "journal.jsonl")
 
 
 async def test_what_is_wrong_is_said_at_once() -> None:

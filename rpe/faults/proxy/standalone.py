@@ -17,6 +17,7 @@ __all__ = ["LoopName", "run", "serve"]
 
 LoopName = Literal["asyncio", "uvloop"]
 
+
 def run(
     host: str = "127.0.0.1",
     port: int = 8474,

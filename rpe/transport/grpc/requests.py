@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from rpe.data import RuntimeData
@@ -19,7 +20,13 @@ def read_pipeline(
     manifest: execution_pb2.PipelineManifest, inputs: Mapping[str, common_pb2.DataBuffer]
 ) -> tuple[Manifest, dict[str, RuntimeData]]:
     """Read a manifest and its inputs. Raises ManifestInvalid or DataValidationError."""
-    return decode_manifest(manifest), {name: decode(buffer) for name, buffer in inputs.items()}
+    return _manifest(manifest.SerializeToString()), {name: decode(buffer) for name, buffer in inputs.items()}
+
+
+@functools.lru_cache(maxsize=64)
+def _manifest(payload: bytes) -> Manifest:
+    """Read a manifest. Callers send the same one with each call, and it does not change."""
+    return decode_manifest(execution_pb2.PipelineManifest.FromString(payload))
 
 
 def read_chunk(request: streaming_pb2.StreamRequest) -> ReceivedChunk:

@@ -222,7 +222,9 @@ class GrpcClientSession:
             if code is grpc.StatusCode.OK:
                 return self._fail(
                     StreamBroken(
-                        "the server ended the stream", endpoint=self.endpoint, last_sequence=self.last_answered
+                        "the server ended the stream",
+                        endpoint=self.endpoint,
+                        last_sequence=self.last_answered,
                     )
                 )
             error = grpc.aio.AioRpcError(

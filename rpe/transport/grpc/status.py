@@ -34,6 +34,7 @@ _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving", "empty 
 _CONNECTION_WORDS = (
     "socket closed", "connection reset", "broken pipe", "stream removed", "goaway", "cancelling all calls",
     "keepalive", "ping timeout", "transport", "recvmsg", "endpoint closing", "rst_stream",
+    "internal error from core",
 )  # fmt: skip
 """How gRPC's core words a connection that broke under a call, beside statuses that a server sent."""
 

@@ -116,7 +116,9 @@ async def test_each_status_becomes_the_error_it_means(
 async def test_an_error_that_comes_as_an_answer_names_the_failing_node(
     error_type: str, error: type[RpeError], retryable: bool
 ) -> None:
-    script = {"application_error": {"error_type": error_type, "message": "out of paper", "node_id": "printer"}}
+    script = {
+        "application_error": {"error_type": error_type, "message": "out of paper", "node_id": "printer"}
+    }
     async with connected(script) as (_, client):
         with pytest.raises(error, match="out of paper") as caught:
             await execute(client)
@@ -158,7 +160,7 @@ async def test_the_deadline_travels_with_the_request_and_ends_it() -> None:
         assert asyncio.get_running_loop().time() - began_s < 3.0
         received = [entry for entry in fake.journal.entries() if entry.kind == "received"]
         assert received[0].remaining_s is not None
-        assert 0.0 < received[0].remaining_s <= 0.3
+        assert 0.0 < received[0].remaining_s <= 0.35  # gRPC rounds a deadline up
 
 
 async def test_cancelling_cancels_the_call_at_the_server() -> None:
