@@ -45,8 +45,9 @@ def _head() -> str:
         "# Benchmarks\n\n"
         f"As `make bench` printed them on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}.\n\n"
-        "Every figure is a ratio or a difference within one run, against another arm of that run; calls of all arms are shuffled one by one, or\n"
-        "repeats interleaved. The null arms run the same thing twice: their spread is the noise. Machines differ, so read ratios, not microseconds.\n"
+        "Every figure is a ratio or a difference within one run, against another arm of that run; calls of\n"
+        "all arms are shuffled one by one, or repeats interleaved. The null arms run the same thing twice:\n"
+        "their spread is the noise. Machines differ, so read ratios, not microseconds.\n"
     )
 
 

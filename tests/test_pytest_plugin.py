@@ -155,13 +155,13 @@ def test_a_client_that_is_not_there_is_an_error(project: pytest.Pytester) -> Non
 
 
 def test_a_client_of_the_project_itself_is_found(project: pytest.Pytester, calls: Calls) -> None:
-    project.makepyfile(my_client="async def create(context): ...")
+    project.makepyfile(client_of_the_project="async def create(context): ...")
     path = list(sys.path)
     result = project.runpytest_inprocess(
-        "scenarios", "-m", "rpe(client_retry_max_retries=3)", "--rpe-client", "my_client:create"
+        "scenarios", "-m", "rpe(client_retry_max_retries=3)", "--rpe-client", "client_of_the_project:create"
     )
     result.assert_outcomes(passed=2, deselected=2)
-    assert {options.subject for _, options in calls} == {"my_client:create"}
+    assert {options.subject for _, options in calls} == {"client_of_the_project:create"}
     assert sys.path == path
 
 

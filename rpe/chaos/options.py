@@ -29,6 +29,8 @@ class RunOptions:
         out: the folder in which the run makes a folder of its own.
         faults: False replaces every fault by nothing, to see whether the scenario would notice.
         max_running: how many operations may run at once; further arrivals are missed.
+        proxy_prefix: how the names of the run's proxies begin; unique, and drawn by default. Whoever
+            gives it can delete them after a run that died (`rpe.chaos.world.links.sweep`).
     """
 
     out: Path
@@ -37,6 +39,7 @@ class RunOptions:
     proxy: str = EMBEDDED
     faults: bool = True
     max_running: int = 1000
+    proxy_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

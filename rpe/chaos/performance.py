@@ -121,6 +121,7 @@ class Performance:
             transport=plan.transport,
             processes=self._signalled(),
             proxy_url=None if options.proxy == EMBEDDED else options.proxy,
+            proxy_prefix=options.proxy_prefix,
             seed=derive_seed(plan.seed, "world"),
             clock=clock,
         ) as world:

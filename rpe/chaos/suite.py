@@ -13,18 +13,21 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from rpe.chaos.job import Job
 from rpe.chaos.options import EMBEDDED, Progress, ProgressCallback, RunOptions, RunOutcome
-from rpe.chaos.result import CheckResult, Status
+from rpe.chaos.result import CheckResult, Status, exit_code
 from rpe.chaos.rundir import RunFolder
 from rpe.chaos.runner import new_folder
 from rpe.chaos.scenario.matrix import Cell
 from rpe.chaos.shielding import bring_to_end
 from rpe.chaos.subject import load_subject
 from rpe.chaos.verdict import Verdict
+from rpe.chaos.world.links import new_prefix, sweep
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import redact
+from rpe.faults.driver import ProxyControlError, ToxiproxyDriver
 
 __all__ = ["check_options", "run_suite"]
 
@@ -35,7 +38,10 @@ STOP_S = 20.0
 """How long a worker may take to heal and stop before it is killed."""
 
 ALLOWANCE_S = 60.0
-"""What a run may take beyond its own duration and the deadline of its last operation."""
+"""What a run may take beyond its own duration and its longest operation."""
+
+VERDICTS = frozenset(exit_code(status) for status in Status)
+"""The exit codes of workers that came to an end by themselves, and took everything back."""
 
 OutcomeCallback = Callable[[RunOutcome], None]
 
@@ -83,8 +89,6 @@ async def check_options(options: RunOptions) -> None:
     """Raise ConfigurationError where the client is not known, ProxyUnreachable where no proxy answers."""
     load_subject(options.subject)
     if options.proxy != EMBEDDED:
-        from rpe.faults.driver import ToxiproxyDriver
-
         async with ToxiproxyDriver(options.proxy) as driver:
             await driver.version()
 
@@ -94,6 +98,7 @@ async def _run_worker(
 ) -> RunOutcome:
     began_s = clock.now()
     folder = new_folder(options.out, cell)
+    options = replace(options, proxy_prefix=new_prefix())
     with folder.log_path.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "rpe.chaos.worker"),
@@ -110,7 +115,7 @@ async def _run_worker(
         process.stdin.write(Job(cell, options, folder.path).to_json().encode() + b"\n")
         trouble = await _follow(process, cell, on_progress, clock)
     finally:
-        await bring_to_end(_stop(process, clock))
+        await bring_to_end(_stop(process, options, clock))
     verdict = None if trouble else folder.load_verdict()
     if verdict is None:
         trouble = trouble or f"the worker crashed with exit code {process.returncode}"
@@ -124,7 +129,9 @@ async def _follow(
 ) -> str:
     """Read a worker's progress until it ends. Returns what is wrong with it, or nothing."""
     assert process.stdout is not None
-    until_s = clock.now() + cell.scenario.duration_s + cell.scenario.client.timeout_s + ALLOWANCE_S
+    scenario = cell.scenario
+    longest_s = max(load.chunks * load.chunk_ms / 1000 for load in scenario.workload)
+    until_s = clock.now() + scenario.duration_s + longest_s + scenario.client.timeout_s + ALLOWANCE_S
     while True:
         silent_at_s = clock.now() + SILENCE_S
         try:
@@ -136,14 +143,18 @@ async def _follow(
             return f"the worker said nothing for {SILENCE_S:g} s"
         if not line:
             return ""
-        with suppress(ValueError, TypeError):
-            progress = Progress(**{**json.loads(line), "cell": cell.id})
+        with suppress(ValueError, TypeError, KeyError):
+            told = json.loads(line)
+            progress = Progress(**{**told, "cell": cell.id, "faults": tuple(told["faults"])})
             if on_progress is not None:
                 on_progress(progress)
 
 
-async def _stop(process: asyncio.subprocess.Process, clock: Clock) -> None:
-    """Wait for a worker's end; ask it to stop where it goes on, and kill it where that does not help."""
+async def _stop(process: asyncio.subprocess.Process, options: RunOptions, clock: Clock) -> None:
+    """Wait for a worker's end; ask it to stop where it goes on, and kill it where that does not help.
+
+    What a worker that died left on a proxy server elsewhere is taken back.
+    """
     assert process.stdin is not None and process.stdout is not None
     if process.returncode is None and not process.stdout.at_eof():
         with suppress(ProcessLookupError):
@@ -157,6 +168,10 @@ async def _stop(process: asyncio.subprocess.Process, clock: Clock) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     process.stdin.close()
+    if options.proxy != EMBEDDED and process.returncode not in VERDICTS:
+        with suppress(ProxyControlError):
+            async with ToxiproxyDriver(options.proxy) as driver:
+                await sweep(driver, options.proxy_prefix)
 
 
 def _crashed(trouble: str, folder: RunFolder) -> Verdict:

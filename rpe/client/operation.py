@@ -180,7 +180,8 @@ class Execution(Operation[ExecutionResult]):
 
     def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[ExecutionResult]:
         """Execute it."""
-        return client.execute(self.manifest, self.inputs, timeout_s=limit_s, metadata=self.metadata())
+        pairs = self._metadata if self.identity is None else self.metadata()
+        return client.execute(self.manifest, self.inputs, timeout_s=limit_s, metadata=pairs)
 
 
 class Opening(Operation[ClientStreamSession]):

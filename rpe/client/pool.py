@@ -54,8 +54,12 @@ class Lease:
         return self.pick.finished
 
     def succeed(self, now_s: float) -> None:
-        """Write the outcome SUCCESS."""
-        self._pool.settle(self, Outcome.SUCCESS, now_s)
+        """Write the outcome SUCCESS. Where nobody observes, only the selector has to be told."""
+        pool = self._pool
+        if pool.observers:
+            pool.settle(self, Outcome.SUCCESS, now_s, self.record(Outcome.SUCCESS, now_s))
+        else:
+            pool.selector.finish(self.pick, Outcome.SUCCESS, now_s, latency_s=now_s - self.started_s)
 
     def fail(
         self, outcome: Outcome, now_s: float, error: RpeError | None, pushback_s: float | None = None
@@ -153,23 +157,17 @@ class EndpointPool:
         lease: Lease,
         outcome: Outcome,
         now_s: float,
-        record: AttemptRecord | None = None,
+        record: AttemptRecord,
         pushback_s: float | None = None,
     ) -> None:
-        """Let every part read how an attempt ended (called by its lease, once).
-
-        A success that nobody observes needs no record of its own: the selector is told, and
-        every count is derived from that.
-        """
+        """Let every part read how an attempt ended (called by its lease, once)."""
         transition = self.selector.finish(
             lease.pick, outcome, now_s, latency_s=now_s - lease.started_s, pushback_s=pushback_s
         )
-        if self.observers:
-            told = record or lease.record(outcome, now_s)
-            for observer in self.observers:
-                observer.on_attempt(told)
-            if transition is not None:
-                self._tell_breaker(lease.pick.member, transition, now_s)
+        for observer in self.observers:
+            observer.on_attempt(record)
+        if transition is not None:
+            self._tell_breaker(lease.pick.member, transition, now_s)
 
     def report_health(self, member: Member, ok: bool, now_s: float, detail: str) -> None:
         """Take the answer of one active health check."""

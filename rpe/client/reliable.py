@@ -70,7 +70,11 @@ def connect(
 
 def _entry(manifest: Manifest) -> str:
     """Return the id of the node that takes a lone input, found once for each manifest."""
-    return manifest.form("entry", lambda one: (one.input_nodes or one.nodes)[0].id)
+    return manifest.form("entry", _find_entry)
+
+
+def _find_entry(manifest: Manifest) -> str:
+    return (manifest.input_nodes or manifest.nodes)[0].id
 
 
 class ReliableClient:

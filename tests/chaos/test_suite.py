@@ -15,7 +15,8 @@ from rpe.chaos.result import Status
 from rpe.chaos.rundir import RunFolder
 from rpe.chaos.suite import run_suite
 from rpe.errors import ConfigurationError
-from rpe.faults.driver import ProxyUnreachable
+from rpe.faults.driver import ProxyUnreachable, ToxiproxyDriver
+from rpe.faults.proxy import EmbeddedProxy
 from tests.support.chaos import cell_of
 
 
@@ -76,6 +77,20 @@ async def test_a_worker_that_says_nothing_is_stopped(tmp_path: Path, monkeypatch
     assert outcome.verdict.status is Status.UNKNOWN
     assert "said nothing" in outcome.verdict.checks[0].summary
     assert workers() == []
+
+
+async def test_what_a_dead_worker_left_on_a_proxy_elsewhere_is_taken_back(tmp_path: Path) -> None:
+    def kill(now: Progress) -> None:
+        if now.phase == "running" and now.ok > 0:
+            for worker in workers():
+                worker.kill()
+
+    async with EmbeddedProxy() as proxy, ToxiproxyDriver(proxy.url) as driver:
+        await driver.create_proxy("rpe-of-somebody-else", upstream="127.0.0.1:9")
+        (outcome,) = await run_suite([cell_of(duration_s=30.0)], 1, options(tmp_path, proxy=proxy.url), kill)
+        assert set(await driver.proxies()) == {"rpe-of-somebody-else"}
+    assert outcome.verdict.status is Status.UNKNOWN
+    assert "exit code -9" in outcome.verdict.checks[0].summary
 
 
 async def test_a_worker_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from rpe.errors import ErrorKind, RpeError
 from rpe.faults.actions import SetToxic
 from rpe.faults.driver import ProxyControlError, ProxyState, ProxyStats, ToxiproxyDriver
 
-__all__ = ["Link", "LinkFault", "Links"]
+__all__ = ["Link", "LinkFault", "Links", "new_prefix", "sweep"]
 
 PROBE_TIMEOUT_S = 1.0
 
@@ -46,12 +46,13 @@ class Links:
     Arguments:
         driver: speaks to the proxy server; closing the links does not close it.
         clock: for the time that a probe of a cut link may take.
+        prefix: how the names of the proxies begin; drawn by default.
     """
 
-    def __init__(self, driver: ToxiproxyDriver, clock: Clock) -> None:
+    def __init__(self, driver: ToxiproxyDriver, clock: Clock, prefix: str = "") -> None:
         self._driver = driver
         self._clock = clock
-        self._prefix = f"rpe-{secrets.token_hex(4)}"
+        self._prefix = prefix or new_prefix()
         self._links: dict[str, Link] = {}
 
     def __getitem__(self, server: str) -> Link:
@@ -71,7 +72,7 @@ class Links:
         problems: list[RpeError] = []
         for server, link in tuple(self._links.items()):
             try:
-                await self._unless_missing(self._driver.delete_proxy(link.proxy))
+                await _unless_missing(self._driver.delete_proxy(link.proxy))
                 del self._links[server]
             except RpeError as error:
                 problems.append(error)
@@ -102,7 +103,7 @@ class Links:
     async def remove_toxic(self, name: str, server: str) -> None:
         """Remove a toxic and read back that it is gone; harmless where it is gone already."""
         link = self._links[server]
-        await self._unless_missing(self._driver.remove_toxic(link.proxy, name))
+        await _unless_missing(self._driver.remove_toxic(link.proxy, name))
         if (await self._state(link)).toxic(name) is not None:
             raise LinkFault(f"the toxic {name} is still in force", endpoint=link.endpoint)
 
@@ -145,10 +146,22 @@ class Links:
         writer.close()
         return False
 
-    @staticmethod
-    async def _unless_missing(call: Awaitable[None]) -> None:
-        try:
-            await call
-        except ProxyControlError as error:
-            if error.status != 404:
-                raise
+
+def new_prefix() -> str:
+    """Return a beginning for the names of one run's proxies that no other run has."""
+    return f"rpe-{secrets.token_hex(4)}"
+
+
+async def sweep(driver: ToxiproxyDriver, prefix: str) -> None:
+    """Delete every proxy whose name begins so: what a run that died could not take back itself."""
+    for name in await driver.proxies():
+        if name.startswith(f"{prefix}-"):
+            await _unless_missing(driver.delete_proxy(name))
+
+
+async def _unless_missing(call: Awaitable[None]) -> None:
+    try:
+        await call
+    except ProxyControlError as error:
+        if error.status != 404:
+            raise

@@ -60,6 +60,7 @@ class WireWorld:
         transport: the wire that the servers speak.
         processes: the servers that get a process of their own (see `Servers`).
         proxy_url: the API of a Toxiproxy; None starts one in this process.
+        proxy_prefix: how the names of the proxies begin; drawn by default.
         seed: the root of the chance that the servers and the embedded proxy draw.
     """
 
@@ -70,6 +71,7 @@ class WireWorld:
         transport: str = "grpc",
         processes: Mapping[str, bool] | None = None,
         proxy_url: str | None = None,
+        proxy_prefix: str = "",
         seed: int = 0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -77,6 +79,7 @@ class WireWorld:
             servers, transport=transport, processes=processes or {}, seed=seed, clock=clock
         )
         self._proxy_url = proxy_url
+        self._proxy_prefix = proxy_prefix
         self._seed = seed
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -107,7 +110,7 @@ class WireWorld:
             )
             await driver.version()
             await self._stack.enter_async_context(self._servers)
-            self._links = Links(driver, self._clock)
+            self._links = Links(driver, self._clock, self._proxy_prefix)
             self._stack.push_async_callback(self._links.close)
             for name, address in self._servers.addresses.items():
                 self._endpoints[name] = await self._links.open(name, address)

@@ -62,9 +62,7 @@ class GrpcPipelineClient:
             (("authorization", f"Bearer {settings.token}"),) if settings.token is not None else ()
         )
         self._channel = _make_channel(endpoint, settings)
-        self._execute: Any = self._channel.unary_unary(
-            _EXECUTE, request_serializer=ExecuteRequest.SerializeToString
-        )
+        self._execute: Any = self._channel.unary_unary(_EXECUTE)
         self._stream: Any = self._channel.stream_stream(_STREAM)
         self._get_version: Any = self._channel.unary_unary(
             _VERSION, request_serializer=execution_pb2.VersionRequest.SerializeToString
@@ -83,10 +81,12 @@ class GrpcPipelineClient:
         metadata: Metadata = NO_METADATA,
     ) -> ExecutionResult:
         """Run a pipeline once (see the port). Cancelling it cancels the call at the server."""
-        request = ExecuteRequest(
-            manifest=encode_manifest(manifest),
-            data_inputs={name: encode(data) for name, data in inputs.items()},
-            client_version=CLIENT_VERSION,
+        # Messages that are joined end to end are read as one, so the manifest is serialized only once.
+        request = (
+            manifest.form("grpc", _head)
+            + ExecuteRequest(
+                data_inputs={name: encode(data) for name, data in inputs.items()}
+            ).SerializeToString()
         )
         # None where there is nothing to send: gRPC would copy even an empty tuple.
         pairs = (*self._base, *metadata) or None
@@ -196,6 +196,13 @@ class GrpcPipelineClient:
             raise _not_a_message("HealthCheckResponse", self.endpoint) from error
         status = _SERVING.get(response.status, ServingStatus.UNKNOWN)
         return HealthReport(status, means="grpc.health.v1")
+
+
+def _head(manifest: Manifest) -> bytes:
+    """Return the part of an ExecuteRequest that is the same for every call with this manifest."""
+    return ExecuteRequest(
+        manifest=encode_manifest(manifest), client_version=CLIENT_VERSION
+    ).SerializeToString()
 
 
 def _make_channel(endpoint: str, settings: GrpcSettings) -> grpc.aio.Channel:

@@ -94,7 +94,7 @@ async def test_chunks_are_paced_and_every_answer_is_told() -> None:
     assert [line["seq"] for line in sent] == [line["seq"] for line in answered] == [0, 1, 2, 3, 4]
     assert [line["hash"] for line in sent] == [line["hash"] for line in answered]
     assert len({line["hash"] for line in sent}) == 5
-    assert opened.sent_at[-1] - opened.sent_at[0] >= 0.039
+    assert opened.sent_at[-1] - opened.sent_at[0] >= 0.03  # 0.04 planned; the first one may be late
     assert sent[4]["due_s"] - sent[0]["due_s"] == pytest.approx(0.04)
     assert all(0 <= line["latency_s"] < 0.5 for line in answered)
     assert history.of("operation.end")[0]["outcome"] == "ok"

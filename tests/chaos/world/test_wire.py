@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rpe.chaos.world import wire
 from rpe.chaos.world.links import LinkFault
 from rpe.chaos.world.wire import WireWorld
 from rpe.chaos.world.world import Means
@@ -42,6 +43,11 @@ async def ask(world: WireWorld, name: str = "a", timeout_s: float = 2.0) -> floa
     return SYSTEM_CLOCK.now() - began_s
 
 
+async def quickest(world: WireWorld) -> float:
+    """The best of a few calls: a busy machine delays one, but a fault delays all."""
+    return min([await ask(world) for _ in range(3)])
+
+
 async def proxies(url: str) -> set[str]:
     async with ToxiproxyDriver(url) as driver:
         return set(await driver.proxies())
@@ -69,14 +75,14 @@ async def test_every_server_is_behind_a_proxy_of_its_own_and_all_is_taken_back(p
 
 async def test_a_toxic_is_in_force_between_apply_and_undo_and_is_counted(proxy: str) -> None:
     async with WireWorld({"a": HONEST}, proxy_url=proxy) as world:
-        assert await ask(world) < 0.15
+        assert await quickest(world) < 0.15
         assert await world.apply("slow.0", TOXIC)
         assert world.active() == ("slow.0",)
         assert await ask(world) >= 0.15
         await world.undo("slow.0")
         await world.undo("slow.0")
         assert world.active() == ()
-        assert await ask(world) < 0.15
+        assert await quickest(world) < 0.15
         known = await world.evidence("slow.0")
         assert known is not None
         assert (known.server, len(known.spans)) == ("a", 1)
@@ -129,16 +135,16 @@ async def test_a_cut_link_refuses_until_the_last_cut_is_taken_back(proxy: str) -
 async def test_scripts_are_put_on_top_of_each_other_and_given_back(proxy: str) -> None:
     own = parse_behaviour({"latency": {"fixed_s": 0.15}})
     async with WireWorld({"a": own}, proxy_url=proxy) as world:
-        assert await ask(world) < 0.15  # honest, until the run begins
+        assert await quickest(world) < 0.15  # honest, until the run begins
         await world.begin()
         assert await ask(world) >= 0.15
         await world.apply("one.0", SetBehaviour("a", {"latency": {"fixed_s": 0.3}}))
         await world.apply("two.0", SetBehaviour("a", {}))
-        assert await ask(world) < 0.15
+        assert await quickest(world) < 0.15
         await world.undo("two.0")
         assert await ask(world) >= 0.3
         await world.undo("one.0")
-        assert 0.15 <= await ask(world) < 0.3
+        assert 0.15 <= await quickest(world) < 0.3
         known = await world.evidence("one.0")
         assert known is not None
         assert known.means is Means.SCRIPTED
@@ -161,7 +167,7 @@ async def test_the_journal_begins_with_the_run_and_speaks_the_words_of_the_histo
         assert received["request_hash"] == sent["response_hash"]
         assert "response_hash" not in received
         assert received["call"] == sent["call"]
-        assert 1 < received["remaining_s"] <= 2.0
+        assert 1 < received["remaining_s"] <= 2.05  # gRPC rounds a deadline up
         assert [line.at_s for line in lines] == sorted(line.at_s for line in lines)
 
 
@@ -196,6 +202,15 @@ async def test_an_unreachable_proxy_is_told_at_once_and_nothing_is_started() -> 
             raise AssertionError
     assert SYSTEM_CLOCK.now() - began_s < 2
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_proxy_that_never_answers_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "CONTROL_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ProxyUnreachable, match="did not answer"):
+            async with WireWorld({"a": HONEST}, proxy_url=url):
+                raise AssertionError
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.002, 0.005, 0.01, 0.02, 0.05])
