@@ -130,7 +130,8 @@ async def _follow(
     """Read a worker's progress until it ends. Returns what is wrong with it, or nothing."""
     assert process.stdout is not None
     scenario = cell.scenario
-    longest_s = max(load.chunks * load.chunk_ms / 1000 for load in scenario.workload)
+    sessions = [load for load in scenario.workload if load.kind == "stream"]
+    longest_s = max((load.chunks * load.chunk_ms / 1000 for load in sessions), default=0.0)
     until_s = clock.now() + scenario.duration_s + longest_s + scenario.client.timeout_s + ALLOWANCE_S
     while True:
         silent_at_s = clock.now() + SILENCE_S

@@ -61,6 +61,10 @@ class Lease:
         else:
             pool.selector.finish(self.pick, Outcome.SUCCESS, now_s, latency_s=now_s - self.started_s)
 
+    def vouch(self, now_s: float) -> None:
+        """Say that the attempt goes on well: a breaker that leased it as a probe need not await its end."""
+        self._pool.vouch(self.pick, now_s)
+
     def fail(
         self, outcome: Outcome, now_s: float, error: RpeError | None, pushback_s: float | None = None
     ) -> AttemptRecord:
@@ -168,6 +172,12 @@ class EndpointPool:
             observer.on_attempt(record)
         if transition is not None:
             self._tell_breaker(lease.pick.member, transition, now_s)
+
+    def vouch(self, pick: Pick, now_s: float) -> None:
+        """Take a probe that goes on for a good one (called by its lease)."""
+        transition = self.selector.vouch(pick, now_s)
+        if transition is not None and self.observers:
+            self._tell_breaker(pick.member, transition, now_s)
 
     def report_health(self, member: Member, ok: bool, now_s: float, detail: str) -> None:
         """Take the answer of one active health check."""

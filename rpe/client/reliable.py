@@ -159,6 +159,7 @@ class ReliableClient:
             repeatable=True,
         )
         lease, session = await self._attempt(operation, settings.open_timeout_s)
+        lease.vouch(self._clock.now())
 
         def on_end(error: BaseException | None) -> None:
             now_s = self._clock.now()

@@ -208,6 +208,27 @@ class Selector:
             self._credit = min(self._credit + 1.0, _PROBE_BURST)
         if outcome is _THROTTLE or pushback_s is not None:
             self._cool(member, outcome, now, pushback_s)
+        self._settle(member, transition, now)
+        return transition
+
+    def vouch(self, pick: Pick, now: float) -> Transition | None:
+        """Take a probe that goes on, such as a session that has opened, for a good one.
+
+        Its question is answered, so the lease need not last as long as the session; otherwise
+        long sessions alone could never close a breaker. How the attempt ends is still to be
+        told to `finish`, and counts for all but the breaker, which has moved on. Returns the
+        change of the breaker's state, if any; does nothing for a pick that is no probe.
+        """
+        if pick.finished or not pick.probe:
+            return None
+        member = pick.member
+        transition = member.breaker.record(pick.admission, _SUCCESS, now)
+        self._credit = min(self._credit + 1.0, _PROBE_BURST)
+        self._settle(member, transition, now)
+        return transition
+
+    def _settle(self, member: Member, transition: Transition | None, now: float) -> None:
+        """Let the member's place follow what its breaker was told."""
         if transition is not None:
             member.admission = member.breaker.shared
             if transition.after is BreakerState.CLOSED:
@@ -217,7 +238,6 @@ class Selector:
                 self._roster.note_opening(member, now)
         member.troubled = member.has_trouble()
         self._roster.place(member, now)
-        return transition
 
     def untried(self, tried: Collection[Member], now: float, *, no_probe: bool = False) -> bool:
         """Would a pick now get a member that is in use, or due for a probe, and not in `tried`?"""

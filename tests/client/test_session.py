@@ -138,3 +138,20 @@ async def test_no_endpoint_left_to_open_at_is_told_with_the_attempts() -> None:
             await s.client.open_stream(MANIFEST, timeout_s=0.5)
         assert {attempt.endpoint for attempt in caught.value.attempts} == {"a", "b"}
         assert len(s.recorder.operations) == 1
+
+
+async def test_long_sessions_alone_close_a_breaker_again() -> None:
+    settings = replace(
+        QUIET, breaker=BreakerSettings(failure_threshold=2, success_threshold=2, reset_timeout_s=10.0)
+    )
+    async with stage({"a": failing(refused, first=2), "b": ok}, settings) as s:
+        for _ in range(8):
+            async with await s.client.open_stream(MANIFEST) as session:
+                await use(session, 1)
+        assert s.recorder.breakers[-1].after == "open"
+        s.clock.time_s += 15.0
+        held = [await s.client.open_stream(MANIFEST) for _ in range(8)]
+        assert [record.after for record in s.recorder.breakers if record.endpoint == "a"][-1] == "closed"
+        assert "a" in [session.endpoint for session in held]
+        for session in held:
+            session.cancel()

@@ -182,3 +182,26 @@ def test_a_pool_that_was_idle_for_long_recovers_like_any_other(size: int) -> Non
     served = [serve(selector, 1e6) for _ in range(2 * size)]
     assert {pick.member for pick in served} == set(members)
     assert selector.statistics().ready == size
+
+
+def test_a_session_that_has_opened_is_a_good_probe_although_it_has_not_ended() -> None:
+    selector, (member, _) = make(2)
+    eject(selector, member)
+    pick = picked(selector, 20.0)
+    assert pick.member is member and pick.probe
+    transition = selector.vouch(pick, 20.1)
+    assert transition is not None and transition.after is BreakerState.CLOSED
+    assert member.in_flight == 1
+    assert selector.vouch(pick, 20.2) is None
+    selector.finish(pick, Outcome.FAILURE, 5000.0)
+    assert member.in_flight == 0
+    assert member.breaker.state is BreakerState.CLOSED
+
+
+def test_only_a_probe_can_be_vouched_for() -> None:
+    selector, (member,) = make(1)
+    pick = picked(selector, 0.0)
+    assert selector.vouch(pick, 0.1) is None
+    selector.finish(pick, Outcome.FAILURE, 0.2)
+    selector.finish(picked(selector, 0.3), Outcome.FAILURE, 0.4)
+    assert member.breaker.state is BreakerState.OPEN
