@@ -12,6 +12,7 @@ from rpe.client.reliable import ReliableClient, connect
 from rpe.client.session import ReliableSession
 from rpe.client.statistics import ClientStatistics
 from rpe.data import RuntimeData
+from rpe.errors import SessionClosed
 from rpe.manifest.model import Manifest
 from rpe.transport.ports import ChunkResult, ExecutionResult
 
@@ -38,11 +39,12 @@ class SyncClient:
     def __init__(self, endpoints: Sequence[str], **arguments: Any) -> None:
         self._endpoints = endpoints
         self._arguments = arguments
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rpe sync client", daemon=True)
         self._client: ReliableClient | None = None
 
     def __enter__(self) -> Self:
+        # Nothing is started before this, so that a client that is never entered holds nothing.
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rpe sync client", daemon=True)
         self._thread.start()
         try:
             self._client = self._run(self._open())
@@ -70,8 +72,8 @@ class SyncClient:
     ) -> Iterator[ChunkResult]:
         """Send chunks through a session and yield the results as they come.
 
-        Chunks are taken from the iterable as the wire takes them. Ending the iteration early
-        cancels the session.
+        Chunks are taken from the iterable as the wire takes them; an error of the iterable ends
+        the session and is raised here. Ending the iteration early cancels the session.
         """
         session = self._run(self._opened.open_stream(manifest, **options))
         sending = asyncio.run_coroutine_threadsafe(_send_all(session, iter(chunks)), self._loop)
@@ -79,6 +81,9 @@ class SyncClient:
             while (result := self._run(session.receive())) is not None:
                 yield result
             sending.result()
+        except SessionClosed:
+            sending.result()  # what ended the session is the error of the chunks, if they had one
+            raise
         finally:
             sending.cancel()
             self._loop.call_soon_threadsafe(session.cancel)
@@ -113,6 +118,10 @@ class SyncClient:
 async def _send_all(session: ReliableSession, chunks: Iterator[RuntimeData]) -> None:
     """Send every chunk, taking each one in a thread, since the iterable may block."""
     end = object()
-    while (chunk := await asyncio.to_thread(next, chunks, end)) is not end:
-        await session.send(chunk)  # type: ignore[arg-type]
-    await session.finish()
+    try:
+        while (chunk := await asyncio.to_thread(next, chunks, end)) is not end:
+            await session.send(chunk)  # type: ignore[arg-type]
+        await session.finish()
+    except BaseException:
+        session.cancel()
+        raise

@@ -94,7 +94,7 @@ async def test_what_a_dead_worker_left_on_a_proxy_elsewhere_is_taken_back(tmp_pa
 
 
 async def test_a_worker_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "ALLOWANCE_S", 0.0)
+    monkeypatch.setattr(suite, "ALLOWANCE_S", -1.0)
     (outcome,) = await run_suite([cell_of()], 1, options(tmp_path))
     assert outcome.verdict.status is Status.UNKNOWN
     assert "did not come to an end" in outcome.verdict.checks[0].summary

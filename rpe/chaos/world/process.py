@@ -22,9 +22,7 @@ class SignalledProcess(FakeProcess):
             case "pause":
                 self.pause()
             case "stop":
-                child = self._running()
-                await child.stop(GRACE_S)
-                self._child = None
+                await self.end(GRACE_S)
 
     async def revive(self, what: SignalKind) -> None:
         """Undo a signal: the process runs, and serves at its old address, on return."""

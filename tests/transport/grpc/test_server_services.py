@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from rpe.fakes import FakeServer
+from tests.support.certificates import Pair
 from tests.support.handlers import Handler, serve
 from tests.support.raw_grpc import Raw, chunk, raw, read_all
 
@@ -122,49 +120,6 @@ async def test_without_reflection() -> None:
     async with serve(Handler(), reflection=False) as server:
         with pytest.raises(grpc.RpcError):
             await asyncio.to_thread(_listed, server.endpoint)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key, as PEM."""
-
-    certificate: bytes
-    key: bytes
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
-    """Make certificates that sign themselves, by the name of their owner."""
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def make(owner: str) -> Pair:
-        key, certificate = folder / f"{owner}.key", folder / f"{owner}.pem"
-        if not key.exists():
-            _openssl(owner, key, certificate)
-        return Pair(certificate.read_bytes(), key.read_bytes())
-
-    return make
-
-
-def _openssl(owner: str, key: Path, certificate: Path) -> None:
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-nodes",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-            ),
-            *("-days", "30", "-subj", f"/CN={owner}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
 
 
 async def test_tls(certificates: Callable[[str], Pair]) -> None:
