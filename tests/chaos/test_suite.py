@@ -18,6 +18,7 @@ from rpe.errors import ConfigurationError
 from rpe.faults.driver import ProxyUnreachable, ToxiproxyDriver
 from rpe.faults.proxy import EmbeddedProxy
 from tests.support.chaos import cell_of
+from tests.support.children import running
 
 
 def options(tmp_path: Path, subject: str = "bare", **changes: Any) -> RunOptions:
@@ -29,7 +30,7 @@ def files(path: Path) -> list[Path]:
 
 
 def workers() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    return running("rpe.chaos.worker")
 
 
 async def test_cells_run_side_by_side_and_come_back_in_their_order(tmp_path: Path) -> None:

@@ -21,22 +21,12 @@ import pytest
 from rpe.errors import ConfigurationError
 from rpe.fakes import FakeHandle, FakeProcess, Kind
 from rpe.fakes.child import Child
+from tests.support.children import running
 from tests.support.raw_grpc import Raw, execute_request, raw, text
 
 
 def children() -> list[psutil.Process]:
-    """The fakes that run below this process, which may have other children of other tests."""
-    found = psutil.Process().children(recursive=True)
-    return [
-        child for child in found if child.is_running() and "rpe.fakes.main" in " ".join(command_of(child))
-    ]
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:  # it ended meanwhile
-        return []
+    return running("rpe.fakes.main")
 
 
 def files_in(folder: Path) -> list[Path]:
