@@ -29,21 +29,14 @@ __all__ = ["EndpointPool", "Lease"]
 class Lease:
     """One attempt at one endpoint, from the pick to its one outcome."""
 
-    __slots__ = ("_pool", "client", "limit_s", "number", "operation", "pick", "started_s")
+    __slots__ = ("_pool", "limit_s", "number", "operation", "pick", "started_s")
 
     def __init__(
-        self,
-        pool: EndpointPool,
-        operation: Operation[Any],
-        pick: Pick,
-        client: PipelineClient,
-        started_s: float,
-        limit_s: float,
+        self, pool: EndpointPool, operation: Operation[Any], pick: Pick, started_s: float, limit_s: float
     ) -> None:
         self._pool = pool
         self.operation = operation
         self.pick = pick
-        self.client = client
         self.number = operation.attempts
         self.started_s = started_s
         self.limit_s = limit_s
@@ -111,50 +104,47 @@ class EndpointPool:
         )
         self.observers = tuple(observers)
         self._make_client = make_client
-        self._clients: dict[str, PipelineClient] = {}
+        self.clients: dict[str, PipelineClient] = {}
         self._retired: list[PipelineClient] = []
         for endpoint in endpoints:
             self.add(endpoint)
-        if not self._clients:
+        if not self.clients:
             raise ConfigurationError("a pool needs at least one endpoint")
 
     def __len__(self) -> int:
-        return len(self._clients)
+        return len(self.clients)
 
     def add(self, endpoint: str) -> None:
         """Add an endpoint. Raises ConfigurationError where it is there already."""
-        if endpoint in self._clients:
+        if endpoint in self.clients:
             raise ConfigurationError("the endpoint is in the pool twice", endpoint=endpoint)
-        self._clients[endpoint] = self._make_client(endpoint)
+        self.clients[endpoint] = self._make_client(endpoint)
         self.selector.add(endpoint)
 
     def remove(self, endpoint: str) -> None:
         """Take an endpoint out; attempts that run on it go on, and its client is closed with the pool."""
-        client = self._clients.pop(endpoint, None)
+        client = self.clients.pop(endpoint, None)
         if client is None:
             raise ConfigurationError("the endpoint is not in the pool", endpoint=endpoint)
         self.selector.remove(endpoint)
         self._retired.append(client)
 
-    def lease(self, operation: Operation[Any], pick: Pick, now_s: float, limit_s: float) -> Lease:
-        """Turn a pick into an attempt, and tell the observers that it begins."""
-        member = pick.member
-        operation.attempts += 1
-        if self.observers:
-            if pick.transition is not None:
-                self._tell_breaker(member, pick.transition, now_s)
-            start = AttemptStart(
-                operation.identity or "",
-                operation.attempts,
-                member.key,
-                operation.kind,
-                now_s,
-                limit_s,
-                pick.probe,
-            )
-            for observer in self.observers:
-                observer.on_attempt_start(start)
-        return Lease(self, operation, pick, self._clients[member.key], now_s, limit_s)
+    def announce(self, lease: Lease) -> None:
+        """Tell the observers that an attempt begins."""
+        pick, operation = lease.pick, lease.operation
+        if pick.transition is not None:
+            self._tell_breaker(pick.member, pick.transition, lease.started_s)
+        start = AttemptStart(
+            operation.identity or "",
+            lease.number,
+            pick.member.key,
+            operation.kind,
+            lease.started_s,
+            lease.limit_s,
+            pick.probe,
+        )
+        for observer in self.observers:
+            observer.on_attempt_start(start)
 
     def settle(
         self,
@@ -187,7 +177,7 @@ class EndpointPool:
 
     def client_of(self, member: Member) -> PipelineClient | None:
         """Return the transport client of a member, None where it has been removed."""
-        return self._clients.get(member.key)
+        return self.clients.get(member.key)
 
     def statistics(self) -> dict[str, EndpointStatistics]:
         """Return how each endpoint stands."""
@@ -197,7 +187,7 @@ class EndpointPool:
 
     async def close(self) -> None:
         """Close every transport client, also those of removed endpoints; every one is tried."""
-        clients = [*self._clients.values(), *self._retired]
+        clients = [*self.clients.values(), *self._retired]
         self._retired.clear()
         errors = []
         for client in clients:

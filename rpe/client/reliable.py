@@ -68,15 +68,6 @@ def connect(
     return ReliableClient(pool, chosen, clock=clock, rng=rng)
 
 
-def _entry(manifest: Manifest) -> str:
-    """Return the id of the node that takes a lone input, found once for each manifest."""
-    return manifest.form("entry", _find_entry)
-
-
-def _find_entry(manifest: Manifest) -> str:
-    return (manifest.input_nodes or manifest.nodes)[0].id
-
-
 class ReliableClient:
     """Runs pipelines on a pool of endpoints. Make one with `rpe.connect`.
 
@@ -128,11 +119,13 @@ class ReliableClient:
             settings.timeout_s if timeout_s is None else timeout_s,
             settings.repeatable if repeatable is None else repeatable,
         )
-        operation.inputs = {_entry(manifest): data} if isinstance(data, Payload) else data
+        operation.inputs = {manifest.entry: data} if isinstance(data, Payload) else data
         lease, result = await self._attempt(operation, settings.attempt_timeout_s)
         now_s = self._clock.now()
         lease.succeed(now_s)
-        self._succeeded(operation, now_s, lease)
+        self._tally.ok += 1
+        if self._pool.observers:
+            self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
         return result
 
     async def open_stream(
@@ -163,12 +156,14 @@ class ReliableClient:
 
         def on_end(error: BaseException | None) -> None:
             now_s = self._clock.now()
-            if error is None:
-                self._succeeded(operation, now_s, lease)
-            else:
+            if error is not None:
                 self._failed(operation, now_s, error, lease)
+                return
+            self._tally.ok += 1
+            if self._pool.observers:
+                self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
 
-        return ReliableSession(session, lease, _entry(manifest), self._clock, on_end)
+        return ReliableSession(session, lease, manifest.entry, self._clock, on_end)
 
     def statistics(self) -> ClientStatistics:
         """Return what has been counted, and how each endpoint stands now."""
@@ -240,9 +235,12 @@ class ReliableClient:
                 pick = selector.pick(now_s, operation.tried, no_probe=careful, lease_s=limit_s)
                 if isinstance(pick, Refusal):
                     raise operation.refused(pick, now_s)
-                lease = pool.lease(operation, pick, now_s, limit_s)
+                operation.attempts += 1
+                lease = Lease(pool, operation, pick, now_s, limit_s)
+                if pool.observers:
+                    pool.announce(lease)
                 try:
-                    return lease, await operation.send(lease.client, now_s, limit_s)
+                    return lease, await operation.send(pool.clients[pick.member.key], now_s, limit_s)
                 except RpeError as error:
                     now_s = await self._after(operation, lease, error)
                 except BaseException as error:
@@ -268,11 +266,6 @@ class ReliableClient:
         if decision.delay_s > 0:
             await self._clock.sleep(decision.delay_s)
         return self._clock.now()
-
-    def _succeeded(self, operation: Operation[Any], now_s: float, lease: Lease) -> None:
-        self._tally.ok += 1
-        if self._pool.observers:
-            self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
 
     def _failed(
         self, operation: Operation[Any], now_s: float, error: BaseException, lease: Lease | None

@@ -53,6 +53,8 @@ class Manifest:
     nodes: tuple[Node, ...] = ()
     connections: tuple[Connection, ...] = ()
     extra: Mapping[str, Any] = FrozenDict()
+    entry: str = field(default="", init=False, repr=False, compare=False)
+    """The id of the node that takes a lone input: the first one that no connection leads to."""
     _forms: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Manifest:
         assign(self, "connections", tuple(self.connections))
         assign(self, "extra", freeze(self.extra))
         _raise(find_problems(**{part.name: getattr(self, part.name) for part in fields(self) if part.init}))
+        assign(self, "entry", (self.input_nodes or self.nodes)[0].id)
 
     @classmethod
     def single(cls, node_id: str, /, *, node_type: str, **params: Any) -> Manifest:

@@ -15,6 +15,10 @@ from rpe.policy._settings import check_number
 __all__ = ["BudgetSettings", "BudgetStatistics", "RetryBudget"]
 
 
+_STEP_S = 0.01
+"""Deposits let time flow in and leak out at most this often, in seconds; withdrawals always do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSettings:
     """How many extra attempts are allowed.
@@ -58,19 +62,32 @@ class RetryBudget:
     inflow times `reserve_s`. It starts full for a client without traffic.
     """
 
-    __slots__ = ("_at_s", "_balance", "_deposits", "_refusals", "_settings", "_withdrawals")
+    __slots__ = (
+        "_at_s",
+        "_balance",
+        "_deposits",
+        "_due_s",
+        "_ratio",
+        "_refusals",
+        "_settings",
+        "_withdrawals",
+    )
 
     def __init__(self, settings: BudgetSettings | None = None) -> None:
         self._settings = settings = settings or BudgetSettings()
         allows_any = settings.ratio > 0.0 or settings.min_per_s > 0.0
         self._balance = settings.min_per_s * settings.reserve_s + 1.0 if allows_any else 0.0
         self._at_s: float | None = None
+        self._ratio = settings.ratio
+        self._due_s = -math.inf
         self._deposits = self._withdrawals = self._refusals = 0
 
     def deposit(self, now: float) -> None:
         """Pay in for one operation that begins at `now`."""
-        self._flow(now)
-        self._balance += self._settings.ratio
+        if now >= self._due_s:  # every operation pays for this call, and a few milliseconds change nothing
+            self._flow(now)
+            self._due_s = now + _STEP_S
+        self._balance += self._ratio
         self._deposits += 1
 
     def try_withdraw(self, now: float) -> bool:

@@ -15,6 +15,9 @@ __all__ = ["CHECK"]
 
 NAME = "answer"
 
+ENDED_EARLY = "ended_early"
+"""The code of a session that its client reported as complete before all was sent."""
+
 
 def answer(history: History, plan: Plan) -> CheckResult:
     """Compare every answer with what it may be.
@@ -122,7 +125,9 @@ def _incomplete(history: History) -> Iterable[str]:
             unanswered.setdefault(chunk.op, []).append(chunk.seq)
     for operation in history.operations.values():
         missing = unanswered.get(operation.op)
-        if operation.ok and missing:
+        if operation.code == ENDED_EARLY:
+            yield operation_at(operation, "ended as complete before all of its chunks were sent")
+        elif operation.ok and missing:
             what = f"ended as complete with {len(missing)} chunks unanswered, the first is {min(missing)}"
             yield operation_at(operation, what)
 
