@@ -21,10 +21,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: $(STAMP) ## run every scenario: the main job
 	$(BIN)/rpe run scenarios
 
-test: $(STAMP) toxiproxy ## every check and test that fits in minutes
-	$(BIN)/ruff check .
-	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+test: $(STAMP) toxiproxy ## every test but the slow ones; with Go installed, also against a real Toxiproxy
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow"
 
 test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
 	$(BIN)/python -m pytest -m slow
