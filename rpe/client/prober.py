@@ -45,8 +45,8 @@ class Prober:
                         self._running.add(member)
                         checks.create_task(self._check(member), name=f"health check of {member.key}")
                 waiting = [due_s for member, due_s in self._due_s.items() if member not in self._running]
-                # Membership may change meanwhile, so never sleep for longer than one interval.
-                next_s = min([now_s + self._settings.interval_s, *waiting])
+                # Checks that end meanwhile plan their next ones, and members come and go: look again soon.
+                next_s = min([now_s + self._settings.interval_s / 4, *waiting])
                 await self._clock.sleep(max(next_s - now_s, self._settings.interval_s / 100))
 
     def _follow_membership(self, now_s: float) -> None:

@@ -157,3 +157,30 @@ def test_a_pool_needs_an_endpoint_and_no_endpoint_twice() -> None:
 
     with pytest.raises(ConfigurationError, match="at least one"):
         connect([])
+
+
+async def test_checks_never_overlap_at_one_endpoint_and_stay_within_their_limit() -> None:
+    settings = replace(PROBING, health=HealthSettings(interval_s=1.0, timeout_s=0.5, max_concurrent=3))
+    scripts = {f"e{number}": ok for number in range(12)}
+    async with stage(scripts, settings) as s:
+        running: dict[str, int] = {}
+        most_here = most = 0
+
+        def slow(name: str) -> object:
+            async def check(*, timeout_s: float) -> HealthReport:
+                nonlocal most_here, most
+                running[name] = running.get(name, 0) + 1
+                most_here, most = max(most_here, running[name]), max(most, sum(running.values()))
+                for _ in range(40):
+                    await asyncio.sleep(0)
+                running[name] -= 1
+                s.endpoints[name].health_calls += 1
+                return HealthReport(ServingStatus.SERVING, "script")
+
+            return check
+
+        for name, endpoint in s.endpoints.items():
+            endpoint.check_health = slow(name)  # type: ignore[method-assign, assignment]
+        await until(lambda: all(endpoint.health_calls >= 3 for endpoint in s.endpoints.values()))
+        assert most_here == 1
+        assert most == 3
