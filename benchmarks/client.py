@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from itertools import cycle
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ import rpe
 from benchmarks.harness import Row, Sample, measure_shuffled, median, server_process
 from rpe.wire.generated.remotemedia.v1 import common_pb2, execution_pb2, execution_pb2_grpc
 from rpe.wire.manifest import encode_manifest
+from rpe.wire.protobuf import decode, encode
 
 CALLS = 2000
 TEXT = "x" * 1024
@@ -35,6 +37,24 @@ def _bare(channel: grpc.aio.Channel, manifest: rpe.Manifest) -> Any:
         )
         response = await stub.ExecutePipeline(request)
         return str(response.result.data_outputs["output"].text.text_data.decode())
+
+    return call
+
+
+def _typed(channels: list[grpc.aio.Channel], manifest: rpe.Manifest) -> Any:
+    """The bare stubs of all channels in turn, carrying the same data types as the client, with a deadline."""
+    stubs: list[Any] = [execution_pb2_grpc.PipelineExecutionServiceStub(channel) for channel in channels]
+    turn = cycle(stubs)
+    encoded = encode_manifest(manifest)
+    data = rpe.Text(TEXT)
+
+    async def call() -> str:
+        request = execution_pb2.ExecuteRequest(
+            manifest=encoded, data_inputs={"echo": encode(data)}, client_version="v1"
+        )
+        response = await next(turn).ExecutePipeline(request, timeout=30.0)
+        output = decode(response.result.data_outputs["output"])
+        return output.text if isinstance(output, rpe.Text) else ""
 
     return call
 
@@ -98,6 +118,7 @@ async def _measure(addresses: list[str]) -> list[Row]:
         arms = {
             "bare": bares[0],
             "bare again": bares[0],
+            "typed, 3 channels": _typed(channels, manifest),
             "rpe, 3 endpoints": ours,
             "tenacity + purgatory + timeout": _stack(bares[0]),
         }
@@ -114,6 +135,7 @@ def _unary_rows(samples: dict[str, Sample]) -> list[Row]:
     bare = samples["bare"]
     null = samples["bare again"]
     ours = samples["rpe, 3 endpoints"]
+    typed = samples["typed, 3 channels"]
     stack = samples["tenacity + purgatory + timeout"]
 
     def added_us(sample: Sample) -> float:
@@ -125,7 +147,15 @@ def _unary_rows(samples: dict[str, Sample]) -> list[Row]:
         Row("unary 1 KB, p50 of a bare stub", f"{bare.p50_s * 1e6:.0f} us"),
         Row("null arm: bare stub again, p50 ratio", f"{null.p50_s / bare.p50_s:.3f}"),
         Row("null arm: bare stub again, loop CPU added", f"{added_us(null):+.1f} us"),
+        Row(
+            "bare stubs over 3 channels with our data types and a deadline, p50 ratio",
+            f"{typed.p50_s / bare.p50_s:.3f}",
+        ),
+        Row(
+            "bare stubs over 3 channels with our data types and a deadline, CPU", f"{added_us(typed):+.1f} us"
+        ),
         Row("client over 3 endpoints, p50 ratio to bare", f"{ratio:.3f}", "<= 1.05", ratio <= 1.05),
+        Row("client over 3 endpoints, p50 ratio to those", f"{ours.p50_s / typed.p50_s:.3f}"),
         Row("client, loop CPU added", f"{added_us(ours):+.1f} us", "<= 35 us", added_us(ours) <= 35),
         Row("tenacity + purgatory + timeout, p50 ratio", f"{stack.p50_s / bare.p50_s:.3f}"),
         Row("tenacity + purgatory + timeout, loop CPU added", f"{added_us(stack):+.1f} us"),
