@@ -44,12 +44,12 @@ class ReliableSession:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint that this session is bound to."""
+        """The endpoint that the session is bound to."""
         return self._ending.lease.pick.member.key
 
     @property
     def session_id(self) -> str:
-        """The server's own name of this session."""
+        """The server's own name of the session."""
         return self._session.session_id
 
     async def send(

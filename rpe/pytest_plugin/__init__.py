@@ -75,7 +75,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def root_seed(config: pytest.Config) -> int:
-    """Return the root seed of this session: the same in all of its processes."""
+    """Return the root seed of the whole pytest run: the same in all of its processes."""
     return config.stash[SEED]
 
 

@@ -243,7 +243,7 @@ class GrpcClientSession:
     def _release(self) -> None:
         """End the call, and let go of it: as long as anything holds a call, gRPC holds its connection.
 
-        An error that the caller keeps has a traceback, which holds the frames of this session
+        An error that the caller keeps has a traceback, which holds the frames of the session
         and of gRPC. So no frame may keep a call (`del call`), nor the traceback of gRPC's own
         error be kept (`with_traceback`).
         """
