@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,9 +13,8 @@ import pytest
 
 from rpe.faults.driver import ProxyState, ToxiproxyDriver
 from rpe.faults.proxy import EmbeddedProxy
+from tests.support.real_toxiproxy import real_toxiproxy
 from tests.support.wires import Upstream, Wire, connect
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -67,37 +60,9 @@ class Subject:
 
 @pytest.fixture(scope="session")
 def toxiproxy_url() -> Iterator[str]:
-    """A real Toxiproxy: the one that RPE_TOXIPROXY_URL names, or one that is started for the session."""
-    if url := os.environ.get("RPE_TOXIPROXY_URL"):
-        yield url.rstrip("/")
-        return
-    binary = shutil.which(ROOT / ".tools/bin/toxiproxy-server") or shutil.which("toxiproxy-server")
-    if binary is None:
-        pytest.skip("there is no toxiproxy-server: run `make toxiproxy` (needs Go)")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    command = [binary, "-host", "127.0.0.1", "-port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "LOG_LEVEL": "fatal"})
-    try:
-        _wait_until_it_answers(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=40)
-
-
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(400):
-        if process.poll() is not None:
-            raise RuntimeError(f"toxiproxy-server ended with {process.returncode}")
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.025)
-        else:
-            return
-    raise RuntimeError("toxiproxy-server does not answer")
+    """A real Toxiproxy, the same for the whole session."""
+    with real_toxiproxy() as url:
+        yield url
 
 
 @pytest.fixture(params=["embedded", pytest.param("toxiproxy", marks=pytest.mark.toxiproxy)])

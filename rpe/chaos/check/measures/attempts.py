@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from itertools import pairwise
 
 from rpe.chaos.check.measures.registry import measure
 from rpe.chaos.check.scope import Scope
-from rpe.chaos.check.traffic import served_calls
+from rpe.chaos.check.traffic import ServedCall, served_calls
 
 __all__: list[str] = []
 
@@ -63,12 +64,31 @@ def _attempts_of_each(scope: Scope) -> list[int]:
 )
 def sent_deadline_falls(scope: Scope) -> float | None:
     """Whether the remaining time that servers were told falls from attempt to attempt."""
-    told: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
+    calls: dict[str, list[ServedCall]] = defaultdict(list)
     for call in scope.history.once(served_calls):
         if call.op is not None and call.remaining_s is not None:
-            told[call.op].append((call.attempt or 0, call.t, call.remaining_s))
+            calls[call.op].append(call)
     operations = {operation.op for operation in scope.operations()}
-    series = [sorted(found) for op, found in told.items() if op in operations and len(found) > 1]
+    series = [found for op, found in calls.items() if op in operations and len(found) > 1]
     if not series:
         return None
-    return float(all(later[2] < earlier[2] for found in series for earlier, later in pairwise(found)))
+    sent_s = {(attempt.op, attempt.attempt): attempt.started_s for attempt in scope.history.attempts}
+    return float(
+        all(later < earlier for found in series for earlier, later in pairwise(_told_s(found, sent_s)))
+    )
+
+
+def _told_s(calls: list[ServedCall], sent_s: Mapping[tuple[str, int | None], float]) -> list[float]:
+    """What remained for each call of one operation, in the order of its attempts, in seconds.
+
+    Servers tell what was left when a request reached them. Where the client reports when it
+    sent each of them, the time in between is added: a machine that stands still for a moment
+    would else make the deadline of a late arrival look shorter than it was sent.
+    """
+    calls = sorted(calls, key=lambda call: (call.attempt or 0, call.t))
+    left_s = [call.remaining_s or 0.0 for call in calls]
+    begun_s = [sent_s.get((call.op or "", call.attempt)) for call in calls]
+    return [
+        left + (max(0.0, call.t - begun) if begun is not None and None not in begun_s else 0.0)
+        for call, left, begun in zip(calls, left_s, begun_s, strict=True)
+    ]
