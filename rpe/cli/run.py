@@ -23,7 +23,12 @@ def run(
         ),
     ] = None,
     proxy: Annotated[
-        str, typer.Option(metavar="embedded|URL", help="The fault proxy: our own, or the API of a Toxiproxy.")
+        str,
+        typer.Option(
+            metavar="embedded|URL",
+            envvar="RPE_TOXIPROXY_URL",
+            help="The fault proxy: our own, or the API of a Toxiproxy.",
+        ),
     ] = "embedded",
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="The root of all chance. Default: drawn, and printed.")

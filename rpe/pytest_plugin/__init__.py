@@ -8,6 +8,7 @@ scenario is found.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -42,7 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the scenarios' tests."""
     group = parser.getgroup("rpe", "scenarios of rpe")
     group.addoption(
-        "--rpe-proxy", default="embedded", metavar="URL", help="embedded, or the URL of a Toxiproxy API."
+        "--rpe-proxy",
+        default=os.environ.get("RPE_TOXIPROXY_URL", "embedded"),
+        metavar="URL",
+        help="embedded, or the URL of a Toxiproxy API. Default: RPE_TOXIPROXY_URL, else embedded.",
     )
     group.addoption(
         "--rpe-seed", type=int, metavar="N", help="The root seed; drawn and printed where it is not given."

@@ -90,6 +90,13 @@ def test_wrong_use_is_told_and_leaves_nothing_behind(
     assert everything(project) == before
 
 
+def test_the_environment_may_name_the_proxy(rpe: Rpe, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RPE_TOXIPROXY_URL", "http://127.0.0.1:1")
+    ended = rpe("run")
+    assert ended.exit_code == 2
+    assert "http://127.0.0.1:1" in ended.err
+
+
 def test_debug_shows_where_an_error_came_from(rpe: Rpe, project: Path) -> None:
     ended = rpe("run", "missing.yaml", "--debug")
     assert ended.exit_code == 2

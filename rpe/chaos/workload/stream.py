@@ -31,9 +31,14 @@ async def stream(
     try:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(session.send_all(opened), name=f"{operation.op}-send")
-            await session.receive_all(opened)
-            if not session.finished:
-                sending.cancel()
+            try:
+                await session.receive_all(opened)
+                if not session.finished:
+                    sending.cancel()
+            finally:
+                # A cancelled task keeps its error out of the collector's sight, and that error the
+                # client's frames: an error that keeps this frame would keep a connection for ever.
+                del sending
     except ExceptionGroup as group:
         return raised(_first(group), load.names)
     finally:
