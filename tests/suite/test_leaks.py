@@ -1,12 +1,23 @@
-"""What is garbage is not a leak, also where it becomes garbage a moment late."""
+"""No false alarm: what is garbage, also a moment late, and what the harness itself holds, is no leak."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
+from collections.abc import Mapping
 
 from rpe.chaos.resources import settled_snapshot, take_snapshot
+from rpe.chaos.subject import SubjectOperation
+from rpe.chaos.workload.load import Load, run_load
+from rpe.chaos.workload.plan import WorkloadPlan
+from rpe.chaos.workload.speech import Speech
+from rpe.chaos.workload.stream import stream
 from rpe.clock import SYSTEM_CLOCK
+from rpe.data import RuntimeData
+from rpe.errors import StreamBroken
+from tests.support.chaos import Events
 
 
 class Ring:
@@ -33,3 +44,51 @@ async def test_one_that_is_kept_is() -> None:
     after = await settled_snapshot(SYSTEM_CLOCK, before, settle_s=0.1)
     assert after.sockets == before.sockets + 1
     held.clear()
+
+
+class Connection:
+    """What a client holds in a frame while it sends."""
+
+
+class BreakingSession:
+    """A session that breaks while a chunk is on its way out, and keeps its error, as many do."""
+
+    def __init__(self) -> None:
+        self.connection: weakref.ref[Connection] | None = None
+        self.error: StreamBroken | None = None
+
+    async def execute(self, operation: SubjectOperation) -> Mapping[str, RuntimeData]:
+        raise NotImplementedError
+
+    async def open_stream(self, operation: SubjectOperation) -> BreakingSession:
+        return self
+
+    async def send(self, sequence: int, data: RuntimeData) -> None:
+        connection = Connection()
+        self.connection = weakref.ref(connection)
+        await asyncio.sleep(30)
+
+    async def receive(self) -> None:
+        await asyncio.sleep(0.01)
+        self.error = StreamBroken("cut")
+        raise self.error
+
+    async def finish(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    def in_flight(self) -> int | None:
+        return None
+
+    async def close(self) -> None: ...
+
+
+async def test_a_session_that_breaks_on_both_sides_at_once_is_let_go_of_by_the_harness() -> None:
+    session = BreakingSession()
+    load = Load(session, Events(), SYSTEM_CLOCK, SYSTEM_CLOCK.now(), "node")
+    plan = WorkloadPlan("talk", "stream", (0.0,), 1.0, chunk_ms=10, chunks=2)
+    await run_load(load, plan, stream, Speech(10))
+    gc.collect()
+    assert session.error is not None
+    assert session.connection is not None
+    assert session.connection() is None

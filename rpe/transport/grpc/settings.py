@@ -24,7 +24,8 @@ class GrpcSettings:
         max_message_bytes: the largest message sent or received.
         connect_timeout_s: how long one connection attempt may take, HTTP/2 settings included.
         reconnect_s: bounds of the pause between connection attempts. gRPC's own upper
-            bound of two minutes would keep a server that is back unused for that long.
+            bound of two minutes would keep a server that is back unused for that long, and a
+            breaker's probe that falls into such a pause fails without having been sent.
         keepalive_s: how long a connection with running calls may be silent before it is
             asked for a sign of life. Never asked while idle, so that a stock server,
             which bans clients that ping too often, has nothing to object to.
@@ -37,7 +38,7 @@ class GrpcSettings:
     tls: TlsSettings | None = None
     max_message_bytes: int = 16 * 1024 * 1024
     connect_timeout_s: float = 2.0
-    reconnect_s: tuple[float, float] = (0.1, 1.0)
+    reconnect_s: tuple[float, float] = (0.1, 0.5)
     keepalive_s: float = 20.0
     keepalive_timeout_s: float = 5.0
     channel_options: Mapping[str, int | str] = field(default_factory=dict)
