@@ -190,24 +190,36 @@ async def test_a_name_that_cannot_be_resolved_is_a_connect_failure() -> None:
     await client.close()
 
 
+class Greeter(asyncio.Protocol):
+    """Says its greeting, and then nothing."""
+
+    def __init__(self, greeting: bytes, opened: list[asyncio.BaseTransport]) -> None:
+        self.greeting = greeting
+        self.opened = opened
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.opened.append(transport)
+        if self.greeting:
+            assert isinstance(transport, asyncio.WriteTransport)
+            transport.write(self.greeting)
+
+
 @asynccontextmanager
 async def raw_server(greeting: bytes) -> AsyncIterator[str]:
-    """A server that is no gRPC server: it says its greeting, and then nothing."""
-    writers: list[asyncio.StreamWriter] = []
-
-    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        writers.append(writer)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    """A server that is no gRPC server."""
+    opened: list[asyncio.BaseTransport] = []
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Greeter(greeting, opened), "127.0.0.1", 0)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        # asyncio loses the socket of a connection that is accepted while its server closes.
+        await asyncio.sleep(0.05)
         server.close()
-        for writer in writers:
-            writer.transport.abort()
+        for transport in opened:
+            transport.close()
         await server.wait_closed()
-        await asyncio.sleep(0)  # the aborted transports close their sockets in the next round
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["rubbish", "silence"])
