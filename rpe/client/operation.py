@@ -6,6 +6,7 @@ sessions. It decides nothing itself: it asks `rpe.policy` and says what follows.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
 from random import Random
 from typing import Generic, TypeVar
@@ -40,7 +41,7 @@ _ATTEMPT_PAIRS = tuple((ATTEMPT_KEY, str(number)) for number in range(8))
 """Made once, since each attempt that says which one it is carries one."""
 
 
-class Operation(Generic[T]):
+class Operation(ABC, Generic[T]):
     """What a caller asked for, from then until it is told the result or the error.
 
     `kind` is `execute` or `stream`; `identity` is the name that the caller gave it, sent to
@@ -82,9 +83,9 @@ class Operation(Generic[T]):
         self._metadata = metadata
         self._rounds = 0
 
+    @abstractmethod
     def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[T]:
         """Make one attempt with a transport client, now; it may take `limit_s` seconds."""
-        raise NotImplementedError
 
     def metadata(self) -> Metadata:
         """Return the pairs that travel with the attempt that is now made."""
@@ -137,13 +138,20 @@ class Operation(Generic[T]):
         when = "" if wait_s is None else f"; the next probe is due in {wait_s:.3f} s"
         return CircuitBreakerOpen(f"the breakers of all endpoints are open{when}", retry_after_s=wait_s)
 
-    def failed(self) -> RpeError:
+    def failed(self, *, budget_empty: bool = False) -> RpeError:
         """Return the final error of an operation whose attempts have all failed.
 
         A single attempt's error is told as it is, and so is one that no retry could mend.
         Several are told together, each with its reason: as a timeout where the last one was
-        a timeout, as AllEndpointsFailed otherwise.
+        a timeout, as AllEndpointsFailed otherwise. `budget_empty` says that a retry was due
+        and could not be paid, which the reader is told, since the settings would allow it.
         """
+        error = self._final_error()
+        if budget_empty:
+            error.hint = "it was not tried again: so much fails at once that the retry budget is empty"
+        return error
+
+    def _final_error(self) -> RpeError:
         last = self.records[-1].error
         if last is None:
             raise AssertionError("a failed attempt has an error")

@@ -111,9 +111,6 @@ class EndpointPool:
         if not self.clients:
             raise ConfigurationError("a pool needs at least one endpoint")
 
-    def __len__(self) -> int:
-        return len(self.clients)
-
     def add(self, endpoint: str) -> None:
         """Add an endpoint. Raises ConfigurationError where it is there already."""
         if endpoint in self.clients:

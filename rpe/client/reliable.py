@@ -123,9 +123,7 @@ class ReliableClient:
         lease, result = await self._attempt(operation, settings.attempt_timeout_s)
         now_s = self._clock.now()
         lease.succeed(now_s)
-        self._tally.ok += 1
-        if self._pool.observers:
-            self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
+        self._succeeded(operation, now_s, lease)
         return result
 
     async def open_stream(
@@ -156,12 +154,10 @@ class ReliableClient:
 
         def on_end(error: BaseException | None) -> None:
             now_s = self._clock.now()
-            if error is not None:
+            if error is None:
+                self._succeeded(operation, now_s, lease)
+            else:
                 self._failed(operation, now_s, error, lease)
-                return
-            self._tally.ok += 1
-            if self._pool.observers:
-                self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
 
         return ReliableSession(session, lease, manifest.entry, self._clock, on_end)
 
@@ -237,9 +233,9 @@ class ReliableClient:
                     raise operation.refused(pick, now_s)
                 operation.attempts += 1
                 lease = Lease(pool, operation, pick, now_s, limit_s)
-                if pool.observers:
-                    pool.announce(lease)
                 try:
+                    if pool.observers:
+                        pool.announce(lease)
                     return lease, await operation.send(pool.clients[pick.member.key], now_s, limit_s)
                 except RpeError as error:
                     now_s = await self._after(operation, lease, error)
@@ -260,12 +256,19 @@ class ReliableClient:
         decision = operation.decide(
             record, member, self.settings.retry, self._rng, elsewhere=elsewhere, pushback_s=pushback_s
         )
-        if not decision.retry or not self._budget.try_withdraw(now_s):
+        if not decision.retry:
             raise operation.failed() from error
+        if not self._budget.try_withdraw(now_s):
+            raise operation.failed(budget_empty=True) from error
         self._tally.retries += 1
         if decision.delay_s > 0:
             await self._clock.sleep(decision.delay_s)
         return self._clock.now()
+
+    def _succeeded(self, operation: Operation[Any], now_s: float, lease: Lease) -> None:
+        self._tally.ok += 1
+        if self._pool.observers:
+            self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
 
     def _failed(
         self, operation: Operation[Any], now_s: float, error: BaseException, lease: Lease | None

@@ -43,11 +43,7 @@ class RetrySettings:
 
 
 class RetryReason(enum.StrEnum):
-    """Why an attempt is, or is not, followed by another.
-
-    BUDGET_EMPTY is never the answer of `decide_retry`: who holds the retry budget
-    gives it when a retry was decided but could not be paid.
-    """
+    """Why an attempt is, or is not, followed by another."""
 
     RETRY_ELSEWHERE = "retry_elsewhere"
     RETRY_AFTER_BACKOFF = "retry_after_backoff"
@@ -56,7 +52,6 @@ class RetryReason(enum.StrEnum):
     PUSHBACK_REFUSED = "pushback_refused"
     EXHAUSTED = "exhausted"
     NO_TIME = "no_time"
-    BUDGET_EMPTY = "budget_empty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,9 +172,10 @@ async def test_the_budget_bounds_the_attempts_of_a_total_outage() -> None:
     async with stage({"a": failing(refused), "b": failing(refused)}, settings) as s:
         for _ in range(500):
             s.clock.time_s += 0.01
-            with pytest.raises(RpeError):
+            with pytest.raises(RpeError) as caught:
                 await s.execute()
         assert len(s.calls) <= 500 * 1.12
+        assert "retry budget is empty" in str(caught.value)
 
 
 async def test_every_attempt_ends_in_exactly_one_record_and_every_operation_too() -> None:
@@ -232,3 +233,19 @@ async def test_the_operation_id_and_the_attempt_number_travel_with_each_attempt(
             {"rpe-operation-id": "op-7", "rpe-attempt": str(number), "x-tenant": "t"}
             for number in range(1, 5)
         ]
+
+
+async def test_an_observer_that_raises_costs_its_call_and_no_place_at_the_endpoint() -> None:
+    async with stage({"a": ok}, QUIET) as s:
+
+        def explode(start: object) -> None:
+            raise ZeroDivisionError("odd")
+
+        s.recorder.on_attempt_start = explode  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await s.execute()
+        assert s.client.statistics().in_flight == 0
+        assert s.calls == []
+        del s.recorder.on_attempt_start
+        s.recorder.attempts.clear()
+        await s.execute()

@@ -80,10 +80,6 @@ def test_no_retries_means_none() -> None:
     assert decide(RetrySettings(max_retries=0), elsewhere=True).reason is RetryReason.EXHAUSTED
 
 
-def test_an_empty_budget_is_for_its_holder_to_say() -> None:
-    assert RetryReason.BUDGET_EMPTY not in {decide(attempts_made=n).reason for n in range(9)}
-
-
 @given(
     attempts_made=st.integers(1, 10**6),
     retryable=st.booleans(),
