@@ -5,7 +5,8 @@ belongs together once, at first need: operations with their ends, attempts, wind
 faults, chunks with their answers, and the journals of the servers.
 
 The name of an event says what it is: `run.*`, `window.*`, `fault.*`, `operation.*`,
-`chunk.*`, `attempt.*`, `breaker`, `health`, `server.*`, `resource`, `subject.error`.
+`chunk.*`, `attempt.*`, `breaker`, `health`, `server.*`, `resource`, `machine.stall`,
+`subject.error`.
 An endpoint goes by the server's name in the scenario throughout.
 """
 
@@ -131,6 +132,11 @@ class History:
         healed = [fault.healed_s for fault in self.faults.values()]
         known = [at_s for at_s in healed if at_s is not None]
         return max(known) if known and len(known) == len(healed) else None
+
+    @cached_property
+    def stalls(self) -> tuple[tuple[float, float], ...]:
+        """The times in which the machine stood still: when each began, and how long it was, in seconds."""
+        return tuple((event.t, float(event.fields["seconds"])) for event in self.named("machine.stall"))
 
     # --- what the caller saw -----------------------------------------------------------------------------
 

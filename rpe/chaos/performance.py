@@ -17,6 +17,7 @@ from rpe.chaos.resources import Snapshot, settled_snapshot, take_snapshot
 from rpe.chaos.scenario.faults import Timed
 from rpe.chaos.scenario.matrix import Cell
 from rpe.chaos.shielding import bring_to_end
+from rpe.chaos.stalls import StallWatch
 from rpe.chaos.subject import Subject, SubjectContext, SubjectFactory, load_subject
 from rpe.chaos.subject_care import close, drained, warm_up
 from rpe.chaos.timeline import Beginning, Entry, Timeline
@@ -102,7 +103,10 @@ class Performance:
         )
         reason = INTERRUPTED
         try:
-            await self._play()
+            with StallWatch() as watch:
+                await self._play()
+            for ended_s, lasted_s in watch.stalls:
+                self._recorder.record_at(ended_s - lasted_s, "machine.stall", {"seconds": round(lasted_s, 3)})
             reason = FINISHED
         except Exception as error:
             logger.exception("the run could not go to its end")

@@ -60,6 +60,8 @@ async def run_suite(
 ) -> list[RunOutcome]:
     """Run all cells, at most `jobs` at once, and return what they came to, in their order.
 
+    A cell that cannot be judged because the machine stood still is run once more.
+
     Arguments:
         on_progress: is told where each cell is; the first time, that it waits.
         on_outcome: is told what a cell came to, as soon as it did.
@@ -73,6 +75,8 @@ async def run_suite(
     async def run(cell: Cell) -> RunOutcome:
         async with turns:
             outcome = await _run_worker(cell, options, on_progress, clock)
+            if outcome.verdict.stood_still:
+                outcome = await _run_worker(cell, options, on_progress, clock)
         if on_outcome is not None:
             on_outcome(outcome)
         return outcome

@@ -11,9 +11,11 @@ import pytest
 
 from rpe.chaos import suite
 from rpe.chaos.options import Progress, RunOptions, RunOutcome
-from rpe.chaos.result import Status
+from rpe.chaos.result import CheckResult, Status
 from rpe.chaos.rundir import RunFolder
+from rpe.chaos.scenario.matrix import Cell
 from rpe.chaos.suite import run_suite
+from rpe.chaos.verdict import Verdict
 from rpe.errors import ConfigurationError
 from rpe.faults.driver import ProxyUnreachable, ToxiproxyDriver
 from rpe.faults.proxy import EmbeddedProxy
@@ -142,3 +144,19 @@ async def test_wrong_use_is_told_before_anything_runs(
     with pytest.raises(error):
         await run_suite([cell_of()], 1, options(tmp_path, **changes))
     assert files(tmp_path) == []
+
+
+async def test_a_cell_whose_machine_stood_still_is_run_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = CheckResult(name="machine", status=Status.UNKNOWN, summary="the machine stood still")
+    runs: list[str] = []
+
+    async def worker(cell: Cell, *_: object) -> RunOutcome:
+        runs.append(cell.id)
+        return RunOutcome(cell=cell.id, verdict=Verdict.of([still]), folder=tmp_path, wall_s=0.1)
+
+    monkeypatch.setattr(suite, "_run_worker", worker)
+    (outcome,) = await run_suite([cell_of(name="one")], 1, options(tmp_path))
+    assert runs == ["one", "one"]
+    assert outcome.verdict.status is Status.UNKNOWN

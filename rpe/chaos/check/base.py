@@ -30,12 +30,17 @@ EVIDENCE_LIMIT = 8
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check that always runs. `waivable` says that a scenario may declare it not applicable."""
+    """A check that always runs.
+
+    `waivable` says that a scenario may declare it not applicable, `timed` that a machine
+    which stands still can break the promise in the client's place.
+    """
 
     name: str
     promise: str
     run: CheckFunction
     waivable: bool = True
+    timed: bool = False
 
 
 def passed(name: str, summary: str) -> CheckResult:

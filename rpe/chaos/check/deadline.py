@@ -31,4 +31,6 @@ def deadline(history: History, plan: Plan) -> CheckResult:
     return passed(NAME, f"each of {judged} operations ended by its deadline")
 
 
-CHECK = Check(NAME, "Every operation ends by its deadline, plus a little slack for the machine.", deadline)
+CHECK = Check(
+    NAME, "Every operation ends by its deadline, plus a little slack for the machine.", deadline, timed=True
+)

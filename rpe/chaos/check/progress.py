@@ -41,5 +41,8 @@ def progress(history: History, plan: Plan) -> CheckResult:
 
 
 CHECK = Check(
-    NAME, "Operations succeed again after the last heal, and each workload did at least once.", progress
+    NAME,
+    "Operations succeed again after the last heal, and each workload did at least once.",
+    progress,
+    timed=True,
 )
