@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
 TOXIPROXY_VERSION := v2.12.0
 
-.PHONY: run test test-slow check format lint types floors bench toxiproxy protos docs subjects lock clean help
+.PHONY: run test test-slow check format lint types floors bench toxiproxy browser turn protos docs subjects lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -21,7 +21,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: $(STAMP) ## run every scenario: the main job
 	$(BIN)/rpe run scenarios
 
-test: $(STAMP) toxiproxy ## every test but the slow ones; with Go installed, also against a real Toxiproxy
+test: $(STAMP) toxiproxy browser turn ## every test but the slow ones; also against a real Toxiproxy, browser and TURN server where they can be had
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow"
 
 test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
@@ -53,6 +53,21 @@ toxiproxy: ## a real Toxiproxy in .tools/bin, where Go is installed
 	  GOBIN=$(CURDIR)/$(TOOLS) go install github.com/Shopify/toxiproxy/v2/cmd/cli@$(TOXIPROXY_VERSION) && \
 	  mv $(TOOLS)/cli $(TOOLS)/toxiproxy-cli; \
 	else echo "Go is not installed: tests against a real Toxiproxy will be skipped"; fi
+
+# Installs a Debian package for a test that needs its program, where that can be done without asking.
+define debian
+@if command -v $(1) >/dev/null 2>&1; then :; \
+elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null \
+  || echo "$(2) could not be installed: tests that need it will be skipped"; \
+else echo "$(2) is not installed (apt-get install $(2)): tests that need it will be skipped"; fi
+endef
+
+browser: ## Chromium, for the test of a real browser, where Debian packages can be installed
+	$(call debian,chromium,chromium)
+
+turn: ## the TURN server coturn, for the test of relayed peers, where Debian packages can be installed
+	$(call debian,turnserver,coturn)
 
 protos: $(STAMP) ## generate the stubs again from protos/
 	$(BIN)/python protos/generate.py

@@ -1,6 +1,6 @@
 """Run every scenario with each client in the box, and write the verdicts into docs/subjects.md.
 
-    python docs/compare_subjects.py [SEED]          takes about five minutes
+    python docs/compare_subjects.py [SEED]          takes about ten minutes
 
 Each client's runs stay in runs/subjects/NAME; what lies there already is run again.
 """

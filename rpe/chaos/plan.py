@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from rpe.chaos.arrivals import constant, poisson
+from rpe.chaos.scenario.carrying import misplaced_faults
 from rpe.chaos.scenario.errors import Problem, ScenarioError
 from rpe.chaos.scenario.faults import Fault
 from rpe.chaos.scenario.matrix import Cell
@@ -76,10 +77,12 @@ class Plan(StrictModel):
     def draw(cls, cell: Cell, seed: int, *, versions: Mapping[str, str] | None = None) -> Self:
         """Decide everything: arrivals and faults draw from generators derived by name from `seed`.
 
-        Raises ScenarioError where the windows of the scenario cannot be resolved.
+        Raises ScenarioError where the windows of the scenario cannot be resolved, or a fault
+        cannot act on the wire of the cell.
         """
         scenario = cell.scenario
         windows, problems = resolve_spans(scenario)
+        problems = [*problems, *misplaced_faults(scenario, cell.transport)]
         if problems:
             raise ScenarioError([Problem(cell.id, 0, dotted(path), message) for path, message in problems])
         workloads = tuple(_workload(workload, cell, seed) for workload in scenario.workload)

@@ -27,6 +27,8 @@ _MODULE = re.compile(r"^\s*mod\s+\S+\s+(\S+)", re.MULTILINE)
 _EXTRAS = (
     ("", "rpe itself", True),
     ("grpc", "the gRPC transport", True),
+    ("http", "the HTTP transport", True),
+    ("webrtc", "the WebRTC transport", False),
     ("fakes", "fake servers", True),
     ("chaos", "running scenarios", True),
     ("speed", "a faster event loop", False),
@@ -63,6 +65,18 @@ def look_around() -> list[Finding]:
             purpose="scenarios through a real Toxiproxy, and the tests that compare it with the embedded one",
             how="`make toxiproxy` in a checkout, where Go is installed; or https://github.com/Shopify/toxiproxy",
             also_in=tools,
+        ),
+        program(
+            "chromium",
+            ["--version"],
+            purpose="the test that holds the WebRTC fake against a real browser",
+            how="`make browser` in a checkout; or the package chromium of the system",
+        ),
+        program(
+            "turnserver",
+            ["--version"],
+            purpose="the tests of peers behind a TURN server",
+            how="`make turn` in a checkout; or the package coturn of the system",
         ),
         program("go", ["version"], purpose="building a real Toxiproxy", how="https://go.dev/doc/install"),
         program(

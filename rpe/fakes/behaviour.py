@@ -20,14 +20,20 @@ from rpe.transport.serving import ErrorType, StatusCode
 
 __all__ = [
     "Behaviour",
+    "BodyHow",
     "Capacity",
     "Corrupt",
     "CorruptMode",
     "CutHow",
     "Error",
+    "EventHow",
     "Firing",
     "Hang",
     "Health",
+    "HttpBody",
+    "HttpEvents",
+    "HttpScript",
+    "HttpStatus",
     "Latency",
     "Lognormal",
     "Overload",
@@ -213,9 +219,58 @@ class Version(_Part):
     message: str = ""
 
 
+class HttpStatus(Firing):
+    """The call is answered with an HTTP status, before the pipeline runs: any number of an error."""
+
+    code: Annotated[int, Field(strict=True, ge=400, le=599)]
+    message: str = "scripted status"
+    retry_after_s: RetryAfter | None = None
+
+
+class BodyHow(enum.StrEnum):
+    """How the body of an answer is broken: the connection ends halfway, or more was announced than comes."""
+
+    CUT = "cut"
+    WRONG_LENGTH = "wrong_length"
+
+
+class HttpBody(Firing):
+    """The body of the answer to a unary call is broken, and the connection with it."""
+
+    how: BodyHow = BodyHow.CUT
+
+
+class EventHow(enum.StrEnum):
+    """What is done to an event of a session: it comes in pieces, twice, or after the one that follows it."""
+
+    SLOW = "slow"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+
+
+class HttpEvents(Firing):
+    """Something is done to the results of a session on their way out; they are counted in each session."""
+
+    how: EventHow
+
+
+class HttpScript(_Part):
+    """What only an HTTP server can do; such a script is refused on other wires."""
+
+    status: HttpStatus | None = None
+    """Answer with a status; health checks go without."""
+    body: HttpBody | None = None
+    """Break the body of an answer; one that `corrupt` breaks already is left as it is."""
+    events: HttpEvents | None = None
+    """Disturb the results of sessions; one that `corrupt` breaks already is left as it is."""
+    idle_close_s: Annotated[float, Field(strict=True, gt=0, le=86_400)] | None = None
+    """Close connections that have been idle for so long."""
+
+
 class Behaviour(_Part):
     """The whole script. A call meets its parts in this order: token, overload, capacity, latency,
-    hang, error, application_error, and then, once the pipeline has run, corrupt.
+    hang, error, http.status, application_error, and then, once the pipeline has run, corrupt
+    and http.body.
     """
 
     latency: Latency | None = None
@@ -231,6 +286,8 @@ class Behaviour(_Part):
     health: Annotated[Health, BeforeValidator(_lower)] = Health.SERVING
     """`hang` and `not_serving` hold for GetVersion too, which serves as a health check elsewhere."""
     version: Version = Version()
+    http: HttpScript = HttpScript()
+    """What only an HTTP server can do."""
 
 
 def parse_behaviour(script: Mapping[str, Any]) -> Behaviour:

@@ -7,12 +7,13 @@ import hmac
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.data import RuntimeData
-from rpe.fakes.behaviour import Behaviour, CorruptMode, Health
-from rpe.fakes.corruption import DAMAGE, garbage, strangers
-from rpe.fakes.decide import Plan, call_rng, decide
+from rpe.fakes.behaviour import Behaviour, CorruptMode, Health, HttpScript
+from rpe.fakes.corruption import BODY_DAMAGE, DAMAGE, garbage, strangers
+from rpe.fakes.decide import Plan, call_rng, decide, decide_http
 from rpe.fakes.graph import Graph
 from rpe.fakes.journal import Entry, Journal, Kind
 from rpe.fakes.nodes import BUILT_IN, NodeFailed, NodeFunction
@@ -32,6 +33,8 @@ from rpe.transport.serving import (
 )
 
 __all__ = ["Brain"]
+
+_NO_HTTP = HttpScript()
 
 
 class Brain:
@@ -89,6 +92,7 @@ class Brain:
             started_s = self._clock.now()
             async with self._admitted(call, record) as (plan, rng):
                 reply = await self._answer(plan, rng, record, manifest, inputs, started_s)
+                reply = _break_body(reply, plan, record)
             if isinstance(reply, ApplicationError):
                 record.failed(reply)
             else:
@@ -132,6 +136,18 @@ class Brain:
                 compatible=said.compatible,
                 message=said.message,
             )
+
+    async def admit(self, call: ServerCall) -> None:
+        """Let a caller with the right token in. Only a refusal is written down."""
+        token = self._behaviour.token
+        if token is not None and not _has_token(call, token):
+            record = self._record(call)
+            with record.kept():
+                self._check_token(call, record)
+
+    def idle_timeout_s(self) -> float | None:
+        """Say how long the script lets a connection be idle."""
+        return self._behaviour.http.idle_close_s
 
     def serving(self) -> bool:
         """Say what a health check gets, if it gets an answer."""
@@ -181,6 +197,9 @@ class Brain:
             )
         rng = call_rng(self._seed, self.name, self._number)
         plan = decide(behaviour, self._number, rng)
+        if behaviour.http != _NO_HTTP:
+            http_rng = call_rng(self._seed, f"{self.name}/http", self._number)
+            plan = replace(plan, http=decide_http(behaviour.http, self._number, http_rng))
         self._number += 1
         if workers is not None:
             if workers.locked():
@@ -203,6 +222,14 @@ class Brain:
         if (error := plan.error) is not None:
             record.fault("error", error.status)
             raise Refusal(error.status, error.message, retry_after_s=error.retry_after_s)
+        if (told := plan.http.status) is not None:
+            record.fault("http_status", str(told.code))
+            raise Refusal(
+                StatusCode.UNKNOWN,
+                f"{told.message} {told.code}",
+                retry_after_s=told.retry_after_s,
+                http_status=told.code,
+            )
 
     async def _answer(
         self,
@@ -236,18 +263,29 @@ class Brain:
 
     def _check_token(self, call: ServerCall, record: CallRecord) -> None:
         token = self._behaviour.token
-        if token is None:
-            return
-        sent = call.metadata.get("authorization", "")
-        if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
+        if token is not None and not _has_token(call, token):
             record.fault("token", "refused")
             raise Refusal(StatusCode.UNAUTHENTICATED, "the token is missing or wrong")
+
+
+def _has_token(call: ServerCall, token: str) -> bool:
+    sent = call.metadata.get("authorization", "")
+    return hmac.compare_digest(sent.encode(), f"Bearer {token}".encode())
 
 
 def _fail_by_script(plan: Plan, record: CallRecord) -> None:
     if (error := plan.application_error) is not None:
         record.fault("application_error", error.error_type)
         raise NodeFailed(ApplicationError(error.error_type, error.message, error.node_id))
+
+
+def _break_body(reply: Reply, plan: Plan, record: CallRecord) -> Reply:
+    """Break the body of an answer, where the script wants it and nothing else has."""
+    body = plan.http.body
+    if body is None or not isinstance(reply, Answer) or reply.damage is not None:
+        return reply
+    record.fault("http_body", body.how)
+    return replace(reply, damage=BODY_DAMAGE[body.how])
 
 
 async def _for_ever() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rpe.data import Audio, RuntimeData, Text
-from rpe.fakes.behaviour import CorruptMode
+from rpe.fakes.behaviour import BodyHow, CorruptMode, EventHow
 from rpe.transport.serving import Damage
 
-__all__ = ["DAMAGE", "garbage", "strangers"]
+__all__ = ["BODY_DAMAGE", "DAMAGE", "EVENT_DAMAGE", "garbage", "strangers"]
 
 DAMAGE: Mapping[CorruptMode, Damage] = {
     CorruptMode.TRUNCATED_MESSAGE: Damage.TRUNCATED,
@@ -19,6 +19,16 @@ DAMAGE: Mapping[CorruptMode, Damage] = {
     CorruptMode.EMPTY_ONEOF: Damage.EMPTY,
 }
 """The modes that only the wire's server can bring about."""
+
+BODY_DAMAGE: Mapping[BodyHow, Damage] = {
+    BodyHow.CUT: Damage.CUT_BODY,
+    BodyHow.WRONG_LENGTH: Damage.WRONG_LENGTH,
+}
+EVENT_DAMAGE: Mapping[EventHow, Damage] = {
+    EventHow.SLOW: Damage.SLOW,
+    EventHow.DUPLICATE: Damage.DUPLICATE,
+    EventHow.LATE: Damage.LATE,
+}
 
 
 def garbage(rng: random.Random, size: int = 64) -> bytes:

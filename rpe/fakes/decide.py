@@ -6,12 +6,34 @@ import random
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rpe.fakes.behaviour import Behaviour, Corrupt, Error, Firing, Hang, PipelineError
+from rpe.fakes.behaviour import (
+    Behaviour,
+    Corrupt,
+    Error,
+    Firing,
+    Hang,
+    HttpBody,
+    HttpScript,
+    HttpStatus,
+    PipelineError,
+)
 
-__all__ = ["Plan", "call_rng", "decide"]
+__all__ = ["HttpPlan", "Plan", "call_rng", "decide", "decide_http"]
 
 
 PartT = TypeVar("PartT", bound=Firing)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPlan:
+    """What happens to one call that only an HTTP server can do; None is what does not.
+
+    `events_seed` is the source of what happens to each event of a session.
+    """
+
+    status: HttpStatus | None = None
+    body: HttpBody | None = None
+    events_seed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +45,7 @@ class Plan:
     error: Error | None = None
     application_error: PipelineError | None = None
     corrupt: Corrupt | None = None
+    http: HttpPlan = HttpPlan()
 
 
 def call_rng(seed: int, name: str, number: int) -> random.Random:
@@ -44,6 +67,17 @@ def decide(behaviour: Behaviour, number: int, rng: random.Random) -> Plan:
         error=_if_fires(behaviour.error, number, error),
         application_error=_if_fires(behaviour.application_error, number, application_error),
         corrupt=_if_fires(behaviour.corrupt, number, corrupt),
+    )
+
+
+def decide_http(script: HttpScript, number: int, rng: random.Random) -> HttpPlan:
+    """Decide what only an HTTP server does to a call, as `decide` does, with a generator of its own.
+
+    So the draws of `decide` stay what they are, whether there is such a script or not.
+    """
+    status, body, events_seed = (rng.random() for _ in range(3))
+    return HttpPlan(
+        _if_fires(script.status, number, status), _if_fires(script.body, number, body), events_seed
     )
 
 

@@ -52,7 +52,7 @@ class FakeProcess:
     ) -> None:
         self.name = name
         self.transport = transport
-        self._behaviour = as_behaviour(behaviour)
+        self._behaviour = as_behaviour(behaviour, transport)
         self._given_path = journal_path
         self._path: Path | None = None
         self._entries: list[Entry] = []
@@ -154,7 +154,7 @@ class FakeProcess:
 
         A paused process begins to follow it when it goes on.
         """
-        chosen = as_behaviour(behaviour)
+        chosen = as_behaviour(behaviour, self.transport)
         if self._child is not None:
             await self._child.command(do="set_behaviour", behaviour=_dumped(chosen))
         self._behaviour = chosen

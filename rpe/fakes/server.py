@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rpe.clock import SYSTEM_CLOCK, Clock
+from rpe.errors import ConfigurationError
 from rpe.fakes.behaviour import Behaviour, parse_behaviour
 from rpe.fakes.brain import Brain
 from rpe.fakes.journal import Entry, Journal
@@ -58,7 +59,7 @@ class FakeServer:
         self.name = name
         self.transport = transport
         self.journal = Journal(path=journal_path, clock=clock)
-        script = as_behaviour(behaviour)
+        script = as_behaviour(behaviour, transport)
         self.brain = Brain(script, nodes, name=name, seed=seed, clock=clock, journal=self.journal)
         self._clock = clock
         self._config: dict[str, Any] = {
@@ -101,7 +102,7 @@ class FakeServer:
 
     async def set_behaviour(self, behaviour: Behaviour | Mapping[str, Any]) -> None:
         """Follow another script from the next call on."""
-        self.brain.set_behaviour(as_behaviour(behaviour))
+        self.brain.set_behaviour(as_behaviour(behaviour, self.transport))
 
     async def journal_entries(self) -> list[Entry]:
         """Return what the journal has in memory."""
@@ -125,10 +126,19 @@ class FakeServer:
         return f"<FakeServer {self.name} ({self.transport}) at {self._endpoint or 'no address yet'}>"
 
 
-def as_behaviour(behaviour: Behaviour | Mapping[str, Any] | None) -> Behaviour:
-    """Return a script given in any form. Raises ConfigurationError where it cannot be read."""
+def as_behaviour(behaviour: Behaviour | Mapping[str, Any] | None, transport: str) -> Behaviour:
+    """Return a script given in any form.
+
+    Raises ConfigurationError where it cannot be read, or has a part that a server of that
+    transport could not carry out.
+    """
     if behaviour is None:
         return Behaviour()
-    if isinstance(behaviour, Behaviour):
-        return behaviour
-    return parse_behaviour(behaviour)
+    script = behaviour if isinstance(behaviour, Behaviour) else parse_behaviour(behaviour)
+    parts = script.http.model_dump(exclude_defaults=True)
+    if parts and transport != "http":
+        raise ConfigurationError(
+            f"{', '.join(f'http.{part}' for part in parts)}: the {transport} transport cannot do that",
+            hint="leave the part out, or run the fake on http",
+        )
+    return script

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from rpe.clock import Clock
 from rpe.data import RuntimeData
 from rpe.fakes.behaviour import Behaviour, Corrupt, CorruptMode, CutHow
-from rpe.fakes.corruption import DAMAGE, garbage, strangers
+from rpe.fakes.corruption import DAMAGE, EVENT_DAMAGE, garbage, strangers
 from rpe.fakes.decide import Plan
 from rpe.fakes.graph import Graph
 from rpe.fakes.journal import Kind
@@ -18,6 +18,7 @@ from rpe.fakes.record import CallRecord, hashes
 from rpe.transport.serving import (
     ApplicationError,
     ConnectionCut,
+    Damage,
     ErrorType,
     ReceivedChunk,
     Refusal,
@@ -49,6 +50,8 @@ class FakeSession:
         self._latency = behaviour.latency
         self._script = behaviour.stream
         self._corrupt = plan.corrupt
+        self._events = behaviour.http.events
+        self._events_rng = random.Random(plan.http.events_seed)
         self._rng = rng
         self._record = record
         self._clock = clock
@@ -113,10 +116,19 @@ class FakeSession:
         if corrupt is not None:
             await self._send_corrupted(corrupt, sequence, outputs, spent_ms)
         else:
+            damage = self._disturb(sequence)
             self._record.write(Kind.RESULT, sequence=sequence, content=hashes(outputs))
-            await self._session.send(sequence, outputs, processing_ms=spent_ms)
+            await self._session.send(sequence, outputs, processing_ms=spent_ms, damage=damage)
         self._results += 1
         await self._follow_script()
+
+    def _disturb(self, sequence: int) -> Damage | None:
+        """Return what happens to the event of the next result."""
+        events = self._events
+        if events is None or not events.fires(self._results, self._events_rng.random()):
+            return None
+        self._record.fault("http_event", events.how, sequence=sequence)
+        return EVENT_DAMAGE[events.how]
 
     async def _send_corrupted(
         self, corrupt: Corrupt, sequence: int, outputs: dict[str, RuntimeData], spent_ms: float

@@ -8,13 +8,17 @@ steps at offset zero; schedules (flapping, rolling restarts) have more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 __all__ = [
     "Action",
     "CutLink",
+    "CutSignalling",
+    "ImpairmentKind",
+    "Rebind",
     "SetBehaviour",
+    "SetImpairment",
     "SetToxic",
     "Signal",
     "SignalKind",
@@ -22,6 +26,7 @@ __all__ = [
     "Stream",
     "ToxicKind",
     "as_json",
+    "has_effect",
     "needs_process",
     "switched_on",
 ]
@@ -30,6 +35,11 @@ Stream = Literal["upstream", "downstream"]
 """A direction in Toxiproxy's words: upstream is from the client to the server."""
 
 ToxicKind = Literal["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"]
+
+ImpairmentKind = Literal[
+    "loss", "burst_loss", "duplicate", "corruption", "bandwidth", "delay", "reorder", "partition"
+]
+"""What can be done to datagrams, in the words of `rpe.faults.relay.impairments`."""
 
 SignalKind = Literal["kill", "pause", "stop"]
 """`kill` is SIGKILL, `pause` is SIGSTOP, `stop` is SIGTERM with the time to end in good order."""
@@ -60,6 +70,39 @@ class CutLink:
 
 
 @dataclass(frozen=True, slots=True)
+class SetImpairment:
+    """Put one impairment on the datagrams of a server; undone by taking it away.
+
+    `attributes` are the settings of the relay's impairment, with units in their names.
+    """
+
+    needs_process: ClassVar[bool] = False
+    server: str
+    kind: ImpairmentKind
+    stream: Stream
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebind:
+    """Let the clients of a server send from new addresses, as when a NAT on the way forgets them.
+
+    There is nothing to undo: the old addresses are gone for good.
+    """
+
+    needs_process: ClassVar[bool] = False
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutSignalling:
+    """Cut the connection to a server and refuse new ones, while datagrams pass as before."""
+
+    needs_process: ClassVar[bool] = False
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Send a signal to a server's process; undone by starting or continuing it."""
 
@@ -77,7 +120,10 @@ class SetBehaviour:
     behaviour: Mapping[str, Any]
 
 
-Action = SetToxic | CutLink | Signal | SetBehaviour
+Action = SetToxic | CutLink | SetImpairment | Rebind | CutSignalling | Signal | SetBehaviour
+
+TOXICS_OF_DATAGRAMS: tuple[ToxicKind, ...] = ("latency", "bandwidth")
+"""The toxics that mean something to datagrams too, beside the one that discards everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +149,25 @@ def needs_process(steps: Iterable[Step]) -> bool:
     return any(step.action.needs_process for step in steps)
 
 
+def has_effect(action: Action, *, datagrams: bool) -> bool:
+    """Say whether an action does what it means on a wire whose data travels in datagrams, or on one without.
+
+    Streams of bytes can be cut into slices, closed late or reset; datagrams can be lost one by one.
+    """
+    match action:
+        case SetImpairment() | Rebind() | CutSignalling():
+            return datagrams
+        case SetToxic(kind=kind, attributes=attributes) if datagrams:
+            discards = kind == "timeout" and attributes.get("timeout") == 0
+            return kind in TOXICS_OF_DATAGRAMS or discards
+        case _:
+            return True
+
+
 def as_json(step: Step) -> dict[str, Any]:
     """Return the step as plain JSON data, as a run's plan shows it."""
     action = step.action
-    names = type(action).__dataclass_fields__
-    settings = {name: getattr(action, name) for name in names if name != "needs_process"}
+    settings = {setting.name: getattr(action, setting.name) for setting in fields(action)}
     settings = {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()
     }

@@ -1,18 +1,25 @@
-"""The subject `bare`: a plain grpc.aio stub to the first endpoint, as a first attempt at a client looks."""
+"""The subject `bare`: one plain client of the first endpoint, as a first attempt at a client looks.
+
+On gRPC it is a stub of grpc.aio; on every other wire it is the transport's own client.
+"""
 
 from __future__ import annotations
 
-import grpc
-
-from rpe.chaos.subject import SubjectContext
-from rpe.subjects.stubs import StubSubject, check_transport
+from rpe.chaos.subject import Subject, SubjectContext
 
 __all__ = ["create"]
 
 
-async def create(context: SubjectContext) -> StubSubject:
+async def create(context: SubjectContext) -> Subject:
     """Make the subject. Other endpoints, and all that the scenario asks beside the deadline, go unused."""
-    check_transport(context, "bare")
+    if context.transport != "grpc":
+        from rpe.subjects.single import SingleSubject
+
+        return SingleSubject(context)
+    import grpc
+
+    from rpe.subjects.stubs import StubSubject
+
     endpoint = next(iter(context.endpoints.values()))
     # A channel of its own connections: gRPC would share those of equal channels in one process.
     channel = grpc.aio.insecure_channel(endpoint, options=[("grpc.use_local_subchannel_pool", 1)])

@@ -13,7 +13,8 @@ from typing import Any
 import grpc
 
 from rpe.chaos.subject import ClientRequest, SubjectContext
-from rpe.subjects.stubs import StubSubject, check_transport
+from rpe.errors import ConfigurationError
+from rpe.subjects.stubs import StubSubject
 
 __all__ = ["create", "service_config"]
 
@@ -23,7 +24,11 @@ MAX_ATTEMPTS = 5
 
 async def create(context: SubjectContext) -> StubSubject:
     """Make the subject: one channel over the whole pool."""
-    check_transport(context, "grpc-native")
+    if context.transport != "grpc":
+        raise ConfigurationError(
+            f"the client 'grpc-native' speaks gRPC only, not {context.transport!r}",
+            hint="leave out the cells of other transports: --filter transport=grpc",
+        )
     target = "ipv4:" + ",".join(context.endpoints.values())
     channel = grpc.aio.insecure_channel(
         target,

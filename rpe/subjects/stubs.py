@@ -7,9 +7,8 @@ from typing import Any
 
 import grpc
 
-from rpe.chaos.subject import SubjectContext, SubjectOperation
+from rpe.chaos.subject import SubjectOperation
 from rpe.data import RuntimeData
-from rpe.errors import ConfigurationError
 from rpe.manifest.model import Manifest
 from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY
 from rpe.wire.generated.remotemedia.v1 import execution_pb2, streaming_pb2
@@ -18,7 +17,7 @@ from rpe.wire.generated.remotemedia.v1.streaming_pb2_grpc import StreamingPipeli
 from rpe.wire.manifest import encode_manifest
 from rpe.wire.protobuf import decode, encode
 
-__all__ = ["PipelineFailed", "StubSubject", "check_transport"]
+__all__ = ["PipelineFailed", "StubSubject"]
 
 CLIENT_VERSION = "v1"
 _CLOSE = streaming_pb2.StreamRequest(
@@ -28,15 +27,6 @@ _CLOSE = streaming_pb2.StreamRequest(
 
 class PipelineFailed(Exception):
     """The server answered that the pipeline failed, or something else than a result."""
-
-
-def check_transport(context: SubjectContext, subject: str) -> None:
-    """Raise ConfigurationError where the cell is not for gRPC."""
-    if context.transport != "grpc":
-        raise ConfigurationError(
-            f"the client {subject!r} speaks gRPC only, not {context.transport!r}",
-            hint="leave out the cells of other transports: --filter grpc",
-        )
 
 
 class StubSubject:

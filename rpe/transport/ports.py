@@ -239,9 +239,14 @@ class PipelineServer(Protocol):
 
 
 class TransportPlugin(Protocol):
-    """One wire: how to make its clients and servers, and how to check its settings."""
+    """One wire: how to make its clients and servers, and how to check its settings.
+
+    `datagrams` says that data travels in datagrams beside the connection to the endpoint,
+    so that a fault on the way to a server has two ways to act on.
+    """
 
     name: str
+    datagrams: bool
 
     def create_client(self, endpoint: str, config: Mapping[str, Any]) -> PipelineClient:
         """Make a client of one endpoint; nothing is sent before its first call."""

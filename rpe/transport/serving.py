@@ -76,12 +76,24 @@ class Damage(enum.StrEnum):
     BAD_UTF8: text that is not in its encoding.
     SHORT_AUDIO: audio that promises more samples than it carries.
     EMPTY: a message of the right kind with nothing in it.
+    CUT_BODY (HTTP): the connection ends in the middle of the answer.
+    WRONG_LENGTH (HTTP): the answer announces more bytes than it has.
+    SLOW (HTTP sessions): the event comes in small pieces, with pauses between them.
+    DUPLICATE (HTTP sessions): the event comes twice.
+    LATE (HTTP sessions): the event comes after the one that follows it.
+    CUT_EVENTS (HTTP sessions): the connection that carries the events breaks; the session goes on.
     """
 
     TRUNCATED = "truncated"
     BAD_UTF8 = "bad_utf8"
     SHORT_AUDIO = "short_audio"
     EMPTY = "empty"
+    CUT_BODY = "cut_body"
+    WRONG_LENGTH = "wrong_length"
+    SLOW = "slow"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    CUT_EVENTS = "cut_events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,7 @@ class Refusal(Exception):
     """Raised by a handler to end a call with a status.
 
     `retry_after_s` tells the caller when to come back: seconds, or negative for never.
+    `http_status` is what an HTTP server answers in the place of the number that `status` means.
     """
 
     def __init__(
@@ -151,12 +164,14 @@ class Refusal(Exception):
         *,
         retry_after_s: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
         self.retry_after_s = retry_after_s
         self.metadata = dict(metadata or {})
+        self.http_status = http_status
 
 
 class ConnectionCut(Exception):
@@ -239,6 +254,14 @@ class PipelineHandler(Protocol):
 
     async def version(self, call: ServerCall) -> VersionAnswer:
         """Say what this server speaks."""
+        ...
+
+    async def admit(self, call: ServerCall) -> None:
+        """Let a caller in who shakes hands before it calls anything, or raise `Refusal`."""
+        ...
+
+    def idle_timeout_s(self) -> float | None:
+        """Say after how many idle seconds a connection is to be closed; None is as the wire's server has it."""
         ...
 
     def serving(self) -> bool:

@@ -27,6 +27,11 @@ capacity: {workers: 2}
 token: s3cret
 health: not_serving
 version: {node_types: [Echo], protocol_version: v9, compatible: false, message: too new}
+http:
+  status: {code: 503, rate: 0.5, retry_after_s: 2}
+  body: {how: wrong_length, first: 2}
+  events: {how: late, every: 3}
+  idle_close_s: 0.5
 """
 
 

@@ -143,11 +143,10 @@ def test_the_service_config_says_what_grpc_can_be_told() -> None:
     assert "methodConfig" not in service_config(ClientRequest(retry=RetryRequest(max_retries=0)))
 
 
-@both
-async def test_other_wires_are_refused(create: Create) -> None:
+async def test_native_refuses_other_wires() -> None:
     async with FakeServer("a") as server:
         with pytest.raises(ConfigurationError, match="gRPC only"):
-            await create(context(server, transport="http"))
+            await grpc_native.create(context(server, transport="http"))
 
 
 @pytest.mark.parametrize(("name", "create"), [("bare", bare.create), ("grpc-native", grpc_native.create)])

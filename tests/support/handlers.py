@@ -26,6 +26,8 @@ class Handler:
         self.cancelled = asyncio.Event()
         self.busy_s = 0.0
         self.is_serving = True
+        self.refusal: BaseException | None = None
+        self.idle_s: float | None = None
 
     async def execute(self, call: ServerCall, manifest: Manifest, inputs: Mapping[str, RuntimeData]) -> Reply:
         self.calls.append(call)
@@ -65,6 +67,14 @@ class Handler:
 
     async def version(self, call: ServerCall) -> VersionAnswer:
         return VersionAnswer(("Echo",), message="welcome")
+
+    async def admit(self, call: ServerCall) -> None:
+        self.calls.append(call)
+        if isinstance(self.refusal, BaseException):
+            raise self.refusal
+
+    def idle_timeout_s(self) -> float | None:
+        return self.idle_s
 
     def serving(self) -> bool:
         return self.is_serving

@@ -21,6 +21,7 @@ class ScriptedTransport:
     """A transport of another package."""
 
     name = "scripted"
+    datagrams = False
 
     def create_client(self, endpoint: str, config: Mapping[str, Any]) -> PipelineClient:
         return Endpoint(endpoint, VirtualClock(), ok)
@@ -56,6 +57,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
 
     class Imposter(ScriptedTransport):
         name = "grpc"
+        datagrams = False
 
     with pytest.raises(DuplicateTransport):
         fresh.register(Imposter())

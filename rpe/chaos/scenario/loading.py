@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from rpe.chaos.scenario.carrying import misplaced_faults
 from rpe.chaos.scenario.errors import Problem, ScenarioError
 from rpe.chaos.scenario.lined_yaml import LinedDocument, LinedYamlError, Path, load_lined
 from rpe.chaos.scenario.matrix import TRANSPORT, Cell, expand
@@ -132,7 +133,7 @@ def _read(text: str, source: str, theme: str) -> tuple[Scenario | None, list[Cel
     scenario, found = _validated(document)
     if scenario is not None and not found:
         cells, found = expand(scenario, theme)
-        found += _broken_cells(cells)
+        found += [*_broken_cells(cells), *_misplaced(cells)]
     problems = [
         Problem(source, document.line(path), dotted(_as_written(path, document)), text)
         for path, text in found
@@ -170,6 +171,16 @@ def _broken_cells(cells: list[Cell]) -> Iterator[tuple[Path, str]]:
                 keys = [key for key in cell.values if key != TRANSPORT]
                 where: Path = ("matrix", keys[0]) if len(keys) == 1 else ("matrix",)
                 yield where, f"in {cell.id}: {dotted(path)}: {message}"
+
+
+def _misplaced(cells: list[Cell]) -> Iterator[tuple[Path, str]]:
+    """Find the faults that cannot act on the wire of a cell; the matrix is not to name that wire."""
+    told: set[str] = set()
+    for cell in cells:
+        for path, message in misplaced_faults(cell.scenario, cell.transport):
+            if message not in told:
+                told.add(message)
+                yield ("matrix", TRANSPORT) if TRANSPORT in cell.values else path, message
 
 
 def _as_written(path: Path, document: LinedDocument) -> Path:

@@ -1,7 +1,8 @@
 """The world of real sockets: fake servers, a proxy before each, signals to their processes.
 
 Servers live in this process, or in one of their own where a fault sends them signals. All
-the client sees are the addresses of the proxies.
+the client sees are the addresses of the proxies. Where the wire carries data in datagrams, a
+relay stands between proxy and server, and faults on the link act on both ways.
 """
 
 from __future__ import annotations
@@ -10,17 +11,32 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from rpe.chaos.scenario.carrying import carries_datagrams
 from rpe.chaos.shielding import bring_to_end
 from rpe.chaos.world.links import Links
 from rpe.chaos.world.servers import Servers
 from rpe.chaos.world.world import Evidence, JournalLine, Means
 from rpe.clock import SYSTEM_CLOCK, Clock
+from rpe.errors import ConfigurationError
 from rpe.fakes.behaviour import Behaviour
-from rpe.faults.actions import Action, CutLink, SetBehaviour, SetToxic, Signal
+from rpe.faults.actions import (
+    Action,
+    CutLink,
+    CutSignalling,
+    Rebind,
+    SetBehaviour,
+    SetImpairment,
+    SetToxic,
+    Signal,
+    has_effect,
+)
 from rpe.faults.driver import ToxiproxyDriver
 from rpe.faults.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from rpe.chaos.world.datagrams import DatagramLinks
 
 __all__ = ["WireWorld"]
 
@@ -61,7 +77,7 @@ class WireWorld:
         processes: the servers that get a process of their own (see `Servers`).
         proxy_url: the API of a Toxiproxy; None starts one in this process.
         proxy_prefix: how the names of the proxies begin; drawn by default.
-        seed: the root of the chance that the servers and the embedded proxy draw.
+        seed: the root of the chance that the servers, the embedded proxy and the relay draw.
     """
 
     def __init__(
@@ -85,6 +101,9 @@ class WireWorld:
         self._stack = AsyncExitStack()
         self._applied: dict[str, _Applied] = {}
         self._links: Links | None = None
+        self._transport = transport
+        self._carries_datagrams = carries_datagrams(transport)
+        self._datagrams: DatagramLinks | None = None
         self._endpoints: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -102,6 +121,13 @@ class WireWorld:
             raise RuntimeError("the world has not been entered")
         return self._links
 
+    @property
+    def datagrams(self) -> DatagramLinks:
+        """The datagrams, once the world is entered, on a wire that has some."""
+        if self._datagrams is None:
+            raise RuntimeError("the world has not been entered, or its wire has no datagrams")
+        return self._datagrams
+
     async def __aenter__(self) -> Self:
         """Start everything. Raises ProxyUnreachable at once where the proxy server does not answer."""
         try:
@@ -110,9 +136,14 @@ class WireWorld:
             )
             await driver.version()
             await self._stack.enter_async_context(self._servers)
+            if self._carries_datagrams:
+                self._datagrams = self._open_relays()
+                self._stack.push_async_callback(self._datagrams.close)
             self._links = Links(driver, self._clock, self._proxy_prefix)
             self._stack.push_async_callback(self._links.close)
             for name, address in self._servers.addresses.items():
+                if self._datagrams is not None:
+                    address = await self._datagrams.open(name, address)
                 self._endpoints[name] = await self._links.open(name, address)
         except BaseException:
             await bring_to_end(self._stack.aclose())
@@ -131,21 +162,36 @@ class WireWorld:
     # --- actions --------------------------------------------------------------------------------------------
 
     async def apply(self, key: str, action: Action) -> bool:
-        """Apply an action and read it back (see the port). Everything here can be read back."""
+        """Apply an action and read it back (see the port). Everything here can be read back.
+
+        Raises ConfigurationError where the action cannot act on this wire.
+        """
+        if not has_effect(action, datagrams=self._carries_datagrams):
+            what = getattr(action, "kind", type(action).__name__)
+            raise ConfigurationError(f"{what} cannot act on the transport {self._transport!r}")
         applied = self._applied.setdefault(key, _Applied(action, Means.OBSERVED))
         applied.begin(self._clock.now())
         match action:
             case SetToxic():
-                has_counters = await self.links.stats(action.server) is not None
+                has_counters = (
+                    self._datagrams is not None or await self.links.stats(action.server) is not None
+                )
                 applied.means = Means.OBSERVED if has_counters else Means.TRAFFIC
                 await self.links.add_toxic(key, action)
+                if self._datagrams is not None:
+                    self._datagrams.add_toxic(key, action)
             case CutLink():
                 applied.means = Means.FAILURES
-                stats = await self.links.stats(action.server)
-                await self.links.cut(key, action.server)
-                if stats is not None:
-                    applied.count += stats.open
-                    applied.details["dropped_connections"] = applied.count
+                await self._cut_connections(key, applied)
+                if self._datagrams is not None:
+                    self._datagrams.cut(key, action.server)
+            case SetImpairment():
+                self.datagrams.impair(key, action)
+            case Rebind():
+                applied.count += self.datagrams.rebind(action.server)
+                applied.details["addresses"] = applied.count
+            case CutSignalling():
+                await self._cut_connections(key, applied)
             case Signal():
                 await self._servers.signal(action.server, action.what)
                 applied.count += 1
@@ -161,16 +207,32 @@ class WireWorld:
         if applied is None or applied.since_s is None:
             return
         action = applied.action
+        if self._datagrams is not None:
+            self._datagrams.relieve(key, action.server)
         match action:
             case SetToxic():
                 await self.links.remove_toxic(key, action.server)
-            case CutLink():
+            case CutLink() | CutSignalling():
                 await self.links.mend(key, action.server)
             case Signal():
                 await self._servers.revive(action.server, action.what)
             case SetBehaviour():
                 await self._servers.pop_script(key, action.server)
+            case SetImpairment() | Rebind():
+                pass  # the datagrams have been relieved; an old address is gone for good
         applied.end(self._clock.now())
+
+    async def _cut_connections(self, key: str, applied: _Applied) -> None:
+        """Cut the connection to a server, and count what drops where somebody can."""
+        server = applied.action.server
+        stats = await self.links.stats(server)
+        dropped = None if stats is None else stats.open
+        if self._datagrams is not None:
+            dropped = self._datagrams.signalling_connections(server)
+        await self.links.cut(key, server)
+        if dropped is not None:
+            applied.count += dropped
+            applied.details["dropped_connections"] = applied.count
 
     def active(self) -> tuple[str, ...]:
         """Return the names of all actions that are in force now, or may be."""
@@ -194,11 +256,20 @@ class WireWorld:
             if toxic is not None:
                 count = toxic.chunks or toxic.connections
                 details.update(connections=toxic.connections, chunks=toxic.chunks, bytes=toxic.bytes)
+        if self._datagrams is not None:
+            packets, seen = self._datagrams.seen(key, server)
+            count += packets
+            details.update(seen)
         return Evidence(server, applied.means, tuple(spans), count, details)
 
     async def journal(self) -> Sequence[JournalLine]:
         """Return what the servers wrote since `begin`, in order of time."""
         return await self._servers.journal()
+
+    def _open_relays(self) -> DatagramLinks:
+        from rpe.chaos.world.datagrams import DatagramLinks  # not needed where there are no datagrams
+
+        return DatagramLinks(derive_seed(self._seed, "relay"))
 
     async def _proxy(self) -> str:
         if self._proxy_url is not None:

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rpe.faults.actions import Action, Step, switched_on
 
-__all__ = ["ConstantFault", "FaultContext", "FaultKind", "Seconds", "ServerNames", "WholeMilliseconds"]
+__all__ = [
+    "ConstantFault",
+    "FaultContext",
+    "FaultKind",
+    "Rate",
+    "Seconds",
+    "ServerNames",
+    "WholeMilliseconds",
+]
 
 # Strict models refuse a list where a tuple is declared, and files know lists only.
 ServerNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
@@ -22,6 +30,9 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 WholeMilliseconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 """A time in seconds that a proxy keeps in whole milliseconds, so at least one of them."""
+
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""Which share of all datagrams is met, up to 1: all of them."""
 
 
 @dataclass(frozen=True, slots=True)

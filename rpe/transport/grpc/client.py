@@ -15,7 +15,8 @@ from rpe.errors import ConnectionLost, DataValidationError, ProtocolViolation, R
 from rpe.manifest.model import Manifest
 from rpe.transport.grpc.session import GrpcClientSession
 from rpe.transport.grpc.settings import GrpcSettings
-from rpe.transport.grpc.status import application_error, being_cancelled, status_error
+from rpe.transport.grpc.status import being_cancelled, status_error
+from rpe.transport.messages.errors import application_error
 from rpe.transport.ports import (
     NO_METADATA,
     ClientStreamSession,

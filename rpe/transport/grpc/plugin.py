@@ -18,6 +18,7 @@ class GrpcTransport:
     """Fills `rpe.transport.ports.TransportPlugin`. gRPC itself is imported at first use."""
 
     name = "grpc"
+    datagrams = False
 
     def create_client(self, endpoint: str, config: Mapping[str, Any]) -> PipelineClient:
         """Make a client of `host:port`; it connects at its first call."""

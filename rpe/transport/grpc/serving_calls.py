@@ -10,9 +10,9 @@ from google.protobuf.message import DecodeError
 
 from rpe.errors import DataValidationError, ManifestInvalid
 from rpe.transport.grpc.answers import reply_bytes, version_bytes
-from rpe.transport.grpc.requests import read_pipeline
 from rpe.transport.grpc.running import Context, RunningCalls, server_call
 from rpe.transport.grpc.serving_session import GrpcServerSession
+from rpe.transport.messages.requests import read_pipeline
 from rpe.transport.serving import (
     ApplicationError,
     ErrorType,

@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 from rpe.data import RuntimeData
 from rpe.errors import DataValidationError, ManifestInvalid
 from rpe.manifest.model import Manifest
-from rpe.transport.grpc.answers import error_message, result_bytes
-from rpe.transport.grpc.requests import read_chunk, read_pipeline
 from rpe.transport.grpc.running import Context
+from rpe.transport.messages.answers import error_message, result_bytes
+from rpe.transport.messages.requests import read_chunk, read_pipeline
 from rpe.transport.serving import (
     ApplicationError,
     Damage,

@@ -20,7 +20,8 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
-from rpe.transport.grpc.status import application_error, being_cancelled, status_error
+from rpe.transport.grpc.status import being_cancelled, status_error
+from rpe.transport.messages.errors import application_error
 from rpe.transport.ports import ChunkResult
 from rpe.wire.generated.remotemedia.v1 import streaming_pb2
 from rpe.wire.manifest import encode_manifest

@@ -21,9 +21,8 @@ from rpe.errors import (
     RpeError,
     redact,
 )
-from rpe.wire.generated.remotemedia.v1 import common_pb2
 
-__all__ = ["PUSHBACK_KEY", "application_error", "being_cancelled", "pushback_s", "status_error"]
+__all__ = ["PUSHBACK_KEY", "being_cancelled", "pushback_s", "status_error"]
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """The trailer in which a server says when to try again (gRFC A6)."""
@@ -69,31 +68,6 @@ def status_error(error: grpc.aio.AioRpcError, endpoint: str) -> RpeError:
     if code is StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(error, details, endpoint)
     return _BY_CODE.get(code, _unexpected)(f"{code.name}: {details}", endpoint)
-
-
-def application_error(answer: common_pb2.ErrorResponse, endpoint: str) -> RpeError:
-    """Turn an error that came back as an answer into the error it means."""
-    name = (
-        common_pb2.ErrorType.Name(answer.error_type) if answer.error_type in _KNOWN_TYPES else "UNSPECIFIED"
-    )
-    error_type = name.removeprefix("ERROR_TYPE_").lower()
-    message = redact(answer.message or "the server gave no message")
-    node = answer.failing_node_id or None
-    if error_type in ("validation", "type_validation"):
-        return InvalidRequest(f"the server refused the request: {message}", endpoint=endpoint, node=node)
-    if error_type == "authentication":
-        return AuthenticationFailed(
-            f"the server refused our credentials: {message}", endpoint=endpoint, node=node
-        )
-    refused = error_type in ("resource_limit", "version_mismatch")
-    return RemoteExecutionFailed(
-        f"{error_type}: {message}",
-        endpoint=endpoint,
-        node=node,
-        error_type=error_type,
-        retryable=False if error_type == "resource_limit" else None,
-        maybe_executed=False if refused else None,
-    )
 
 
 def _unavailable(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> RpeError:
@@ -184,5 +158,3 @@ _BY_CODE: dict[StatusCode, Callable[[str, str], RpeError]] = {
     StatusCode.DATA_LOSS: _failed,
     StatusCode.CANCELLED: _lost,
 }
-
-_KNOWN_TYPES = frozenset(common_pb2.ErrorType.values())

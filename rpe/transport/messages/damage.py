@@ -1,11 +1,11 @@
-"""Answers that are wrong on purpose: well-formed gRPC around a message that breaks its contract."""
+"""Answers that are wrong on purpose: a well-formed call around a message that breaks its contract."""
 
 from __future__ import annotations
 
 from rpe.transport.serving import Damage
 from rpe.wire.generated.remotemedia.v1 import common_pb2, execution_pb2, streaming_pb2
 
-__all__ = ["damaged"]
+__all__ = ["damaged", "damaged_buffer"]
 
 
 def damaged(response: execution_pb2.ExecuteResponse | streaming_pb2.StreamResponse, damage: Damage) -> bytes:
@@ -15,19 +15,31 @@ def damaged(response: execution_pb2.ExecuteResponse | streaming_pb2.StreamRespon
     kind in its place where it is of another kind: the damage is there whatever the
     pipeline gave.
     """
-    if damage is Damage.EMPTY:
-        return b""
-    if damage is Damage.TRUNCATED:
+    if damage in (Damage.EMPTY, Damage.TRUNCATED):
         # The whole message is one field, so that no half of it is a message.
-        whole = response.SerializeToString()
-        return whole[: max(1, len(whole) // 2)]
+        return _shortened(response.SerializeToString(), damage)
     outputs = response.result.data_outputs
-    buffer = outputs[min(outputs, default="output")]
+    _break(outputs[min(outputs, default="output")], damage)
+    return response.SerializeToString()
+
+
+def damaged_buffer(buffer: common_pb2.DataBuffer, damage: Damage) -> bytes:
+    """Return the bytes of a lone buffer, broken in one way (see `damaged`). The buffer itself is changed."""
+    if damage in (Damage.EMPTY, Damage.TRUNCATED):
+        return _shortened(buffer.SerializeToString(), damage)
+    _break(buffer, damage)
+    return buffer.SerializeToString()
+
+
+def _shortened(whole: bytes, damage: Damage) -> bytes:
+    return b"" if damage is Damage.EMPTY else whole[: max(1, len(whole) // 2)]
+
+
+def _break(buffer: common_pb2.DataBuffer, damage: Damage) -> None:
     if damage is Damage.BAD_UTF8:
         _break_text(buffer)
     else:
         _break_audio(buffer)
-    return response.SerializeToString()
 
 
 def _break_text(buffer: common_pb2.DataBuffer) -> None:

@@ -1,0 +1,267 @@
+"""From what HTTP and aiohttp report to the errors of rpe: the one edge where foreign errors become ours."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import TransferEncodingError
+
+from rpe.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectionLost,
+    InvalidRequest,
+    ProtocolViolation,
+    RemoteExecutionFailed,
+    RemoteOverloaded,
+    RemoteTimeout,
+    RemoteUnavailable,
+    RpeError,
+    redact,
+)
+from rpe.transport.failures import pipeline_error
+from rpe.transport.http.keys import (
+    ERROR_TYPE_FIELD,
+    NODE_FIELD,
+    RETRY_AFTER_FIELD,
+    RETRY_AFTER_KEY,
+    STATUS_FIELD,
+)
+
+__all__ = ["answer_error", "closed_error", "event_error", "network_error", "retry_after_s"]
+
+_REFUSED_TYPES = frozenset({"validation", "manifest", "input"})
+_TEXT_LIMIT = 500
+_LONGEST_NUMBER = 15
+"""As many digits as are read: more are not needed to say that it will be for ever."""
+
+
+def network_error(error: BaseException, endpoint: str) -> RpeError:
+    """Turn what aiohttp raises into the error it means. Whether the request was executed is judged strictly.
+
+    Any error before the first byte of an answer on a connection that stood leaves it open:
+    the server may have read the request, and only its answer was lost.
+    """
+    text = redact(_clipped(str(error) or type(error).__name__))
+    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
+        return ConnectFailed(f"no connection: {text}", endpoint=endpoint)
+    if refusal := _certificate_refusal(error):
+        return ConnectFailed(f"the server refused our side of TLS: {refusal}", endpoint=endpoint)
+    if isinstance(error, TimeoutError):
+        return RemoteTimeout("no answer within the deadline", endpoint=endpoint)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        # A body that is cut and one that was announced too long look the same from here.
+        if any(isinstance(cause, TransferEncodingError) for cause in _causes(error)) and (
+            "Not enough data" not in text
+        ):
+            return ProtocolViolation(f"the answer is not HTTP: {text}", endpoint=endpoint)
+        return ConnectionLost(f"the connection broke within the answer: {text}", endpoint=endpoint)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolViolation(f"the answer is not HTTP: {text}", endpoint=endpoint)
+    return ConnectionLost(f"the connection broke: {text}", endpoint=endpoint)
+
+
+def closed_error(endpoint: str) -> RpeError:
+    """Return what a call gets from a client that was closed before it."""
+    return ConnectionLost("the client is closed", endpoint=endpoint, maybe_executed=False, retryable=False)
+
+
+def answer_error(status: int, headers: Mapping[str, str], body: bytes, endpoint: str) -> RpeError:
+    """Turn an answer that is not the one asked for into the error it means."""
+    fields = _fields(body)
+    if not fields and body:
+        fields = {"message": body[:_TEXT_LIMIT].decode("utf-8", "replace").strip()}
+    return _error(status, fields, retry_after_s(headers), endpoint)
+
+
+def event_error(data: str, endpoint: str) -> RpeError:
+    """Turn the data of an error event into the error it means."""
+    fields = _fields(data)
+    status = fields.get(STATUS_FIELD)
+    if not isinstance(status, int):
+        status = 400 if fields.get("error_type") in _REFUSED_TYPES else 500
+    wait_ms = fields.get(RETRY_AFTER_FIELD)
+    wait_s = _from_milliseconds(str(wait_ms)) if wait_ms is not None else None
+    return _error(status, fields or {"message": _clipped(data)}, wait_s, endpoint)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the server's own retry hint in seconds; negative for never, None without one that can be read.
+
+    `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is
+    compared with the answer's own `Date`, so that neither clock needs to be right.
+    """
+    exact = headers.get(RETRY_AFTER_KEY)
+    if exact is not None and (wait_s := _from_milliseconds(exact)) is not None:
+        return wait_s
+    told = headers.get("Retry-After", "").strip()
+    if told.isascii() and told.isdecimal():
+        return float(told[:_LONGEST_NUMBER])
+    try:
+        then, now = (parsedate_to_datetime(text) for text in (told, headers.get("Date", "")))
+    except ValueError:
+        return None
+    # A date may say that its zone is unknown; the two are then taken as of the same one.
+    wait_s = (then.replace(tzinfo=UTC) - now.replace(tzinfo=UTC)).total_seconds()
+    return max(wait_s, 0.0)
+
+
+def _error(status: int, fields: Mapping[str, Any], wait_s: float | None, endpoint: str) -> RpeError:
+    message = redact(_message(fields))
+    text = f"{status}: {message or 'the server gave no message'}"
+    node = fields.get(NODE_FIELD)
+    node = node if isinstance(node, str) and node else None
+    if status in (400, 422, 500):
+        finer, told = fields.get(ERROR_TYPE_FIELD), fields.get("error_type")
+        if isinstance(finer, str):
+            return pipeline_error(finer, message, node=node, endpoint=endpoint)
+        if told in _REFUSED_TYPES:
+            return InvalidRequest(f"the server refused the request: {message}", endpoint=endpoint, node=node)
+        if told == "execution":
+            return pipeline_error("execution", message, node=node, endpoint=endpoint)
+    if status in (429, 425) or (status == 503 and wait_s is not None):
+        # Only a server that turned the request away before touching it can say when to come again.
+        return RemoteOverloaded(f"the server is overloaded: {text}", endpoint=endpoint, retry_after_s=wait_s)
+    return (_BY_STATUS.get(status) or _by_class(status))(text, endpoint)
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    message = fields.get("message")
+    text = message if isinstance(message, str) else ""
+    if isinstance(more := fields.get("validation_errors"), list) and more:
+        text = f"{text} ({'; '.join(str(item) for item in more[:10])})".strip()
+    return _clipped(text)
+
+
+def _fields(payload: bytes | str) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _from_milliseconds(text: str) -> float | None:
+    digits = text.strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _LONGEST_NUMBER):
+        return None
+    return -1.0 if text.strip().startswith("-") else int(digits) / 1000
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else f"{text[:_TEXT_LIMIT]}..."
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _certificate_refusal(error: BaseException) -> str:
+    """Return the alert by which a server ended TLS: with TLS 1.3 it comes after the client's handshake."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError) and "ALERT" in str(cause.reason or "").upper():
+            return str(cause.reason)
+    return ""
+
+
+def _timeout(text: str, endpoint: str) -> RpeError:
+    return RemoteTimeout(f"the server gave up: {text}", endpoint=endpoint)
+
+
+def _authentication(text: str, endpoint: str) -> RpeError:
+    return AuthenticationFailed(f"the server refused our credentials: {text}", endpoint=endpoint)
+
+
+def _invalid(text: str, endpoint: str) -> RpeError:
+    return InvalidRequest(f"the server refused the request: {text}", endpoint=endpoint)
+
+
+def _not_found(text: str, endpoint: str) -> RpeError:
+    return InvalidRequest(
+        f"the server does not know what was asked for: {text}",
+        endpoint=endpoint,
+        hint="check that the address, with its path, is that of a pipeline server",
+    )
+
+
+def _too_large(text: str, endpoint: str) -> RpeError:
+    return InvalidRequest(
+        f"the request is too large for the server: {text}",
+        endpoint=endpoint,
+        hint="send less, or raise max_message_bytes of the server",
+    )
+
+
+def _unimplemented(text: str, endpoint: str) -> RpeError:
+    return ProtocolViolation(
+        f"the server does not offer this call: {text}",
+        endpoint=endpoint,
+        maybe_executed=False,
+        hint="check that a pipeline server of a fitting version listens at this address",
+    )
+
+
+def _failed(text: str, endpoint: str) -> RpeError:
+    return RemoteExecutionFailed(f"the server failed: {text}", endpoint=endpoint, error_type="internal")
+
+
+def _lost(text: str, endpoint: str) -> RpeError:
+    return ConnectionLost(f"the call was broken off by the other side: {text}", endpoint=endpoint)
+
+
+def _unavailable(text: str, endpoint: str) -> RpeError:
+    return RemoteUnavailable(f"the server is unavailable: {text}", endpoint=endpoint)
+
+
+def _redirected(text: str, endpoint: str) -> RpeError:
+    return ProtocolViolation(
+        f"the server points elsewhere: {text}",
+        endpoint=endpoint,
+        maybe_executed=False,
+        retryable=False,
+        hint="give the address of the pipeline server itself: redirects are not followed",
+    )
+
+
+def _unexpected(text: str, endpoint: str) -> RpeError:
+    return ProtocolViolation(f"the server answered with {text}", endpoint=endpoint)
+
+
+_ErrorMaker = Callable[[str, str], RpeError]
+
+_BY_STATUS: dict[int, _ErrorMaker] = {
+    401: _authentication,
+    403: _authentication,
+    404: _not_found,
+    405: _unimplemented,
+    407: _authentication,
+    408: _timeout,
+    409: _failed,
+    413: _too_large,
+    499: _lost,
+    501: _unimplemented,
+    502: _unavailable,
+    503: _unavailable,
+    504: _timeout,
+    505: _unimplemented,
+}
+
+
+def _by_class(status: int) -> _ErrorMaker:
+    if 300 <= status < 400:
+        return _redirected
+    if 400 <= status < 500:
+        return _invalid
+    # 520 to 530 are a proxy's own words for a server that it cannot reach.
+    if 520 <= status <= 530:
+        return _unavailable
+    return _failed if 500 <= status < 600 else _unexpected

@@ -1,0 +1,136 @@
+"""The WebRTC client of one endpoint: one peer for all its calls, connected when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from rpe.data import RuntimeData
+from rpe.manifest.model import Manifest
+from rpe.transport.ports import (
+    NO_METADATA,
+    ClientStreamSession,
+    ExecutionResult,
+    HealthReport,
+    Metadata,
+    ServingStatus,
+    VersionReport,
+)
+from rpe.transport.webrtc.calls import HealthCall, UnaryCall
+from rpe.transport.webrtc.framing import FrameType, encode
+from rpe.transport.webrtc.peer import ConnectSignalling, Peer
+from rpe.transport.webrtc.requests import check_size, init_bytes, open_frame, request_messages
+from rpe.transport.webrtc.results import read_answer
+from rpe.transport.webrtc.session import WebrtcClientSession
+from rpe.transport.webrtc.settings import WebrtcSettings
+from rpe.transport.webrtc.shared import Shared
+from rpe.transport.webrtc.signalling.port import open_signalling
+from rpe.transport.webrtc.status import late
+
+__all__ = ["WebrtcPipelineClient"]
+
+_MEANS = "data channel"
+
+
+class WebrtcPipelineClient:
+    """Fills `rpe.transport.ports.PipelineClient` in pipeline mode.
+
+    A peer that died is replaced by the next call. A call costs no task and no timer but its own.
+    """
+
+    def __init__(
+        self, endpoint: str, settings: WebrtcSettings, *, connect: ConnectSignalling = open_signalling
+    ) -> None:
+        settings.check_token(endpoint)
+        self.endpoint = endpoint
+        self._settings = settings
+        self._shared = Shared(endpoint, lambda: Peer.open(endpoint, settings, connect))
+
+    async def execute(
+        self,
+        manifest: Manifest,
+        inputs: Mapping[str, RuntimeData],
+        *,
+        timeout_s: float,
+        metadata: Metadata = NO_METADATA,
+    ) -> ExecutionResult:
+        """Run a pipeline once (see the port). Cancelling it cancels the call at the server."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        payload = init_bytes(manifest, inputs)
+        check_size(payload, self._settings.max_message_bytes, self.endpoint)
+        peer = self._shared.current or await self._shared.get(timeout_s)
+        call = UnaryCall(self._settings.max_message_bytes)
+        calls, limit = peer.calls, peer.link.limit
+        number = calls.add(call)
+        timer = loop.call_at(ends_s, _expire, call.answer, self.endpoint)
+        try:
+            left_s = max(ends_s - loop.time(), 0.0)
+            opening = open_frame(
+                number, "execute", left_s, metadata, limit=limit, endpoint=self.endpoint, lossy=False
+            )
+            calls.write(number, request_messages(number, opening, payload, limit=limit))
+            answer = await call.answer
+        finally:
+            timer.cancel()
+            calls.forget(number)
+        return read_answer(answer, self.endpoint)
+
+    async def open_stream(
+        self,
+        manifest: Manifest,
+        *,
+        timeout_s: float,
+        open_timeout_s: float,
+        metadata: Metadata = NO_METADATA,
+    ) -> ClientStreamSession:
+        """Open a session and wait until the server says that it is ready (see the port)."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        peer = self._shared.current or await self._shared.get(min(timeout_s, open_timeout_s))
+        spent_s = loop.time() - began_s
+        session = WebrtcClientSession(peer, self._settings)
+        await session.open(
+            manifest,
+            timeout_s=timeout_s - spent_s,
+            open_timeout_s=open_timeout_s - spent_s,
+            metadata=metadata,
+        )
+        return session
+
+    async def check_health(self, *, timeout_s: float) -> HealthReport:
+        """Ask over the data channel, which is opened if need be (see the port)."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        peer = self._shared.current or await self._shared.get(timeout_s)
+        call = HealthCall()
+        number = peer.calls.add(call)
+        timer = loop.call_at(ends_s, _expire, call.answer, self.endpoint)
+        try:
+            peer.calls.write(number, iter((encode(FrameType.PING, number),)))
+            serving = await call.answer
+        finally:
+            timer.cancel()
+            peer.calls.forget(number)
+        if serving is None:
+            # As for any server without a health service: that it answers has to do.
+            return HealthReport(ServingStatus.SERVING, _MEANS, "it answers, and says nothing of its health")
+        status = ServingStatus.SERVING if serving else ServingStatus.NOT_SERVING
+        return HealthReport(status, means=_MEANS)
+
+    async def get_version(self, *, timeout_s: float) -> VersionReport:
+        """Check health, since a data channel has no question for the version (see the port)."""
+        await self.check_health(timeout_s=timeout_s)
+        return VersionReport("v1", "", (), True, "this wire has no version call")
+
+    async def close(self) -> None:
+        """Close the peer; running calls end with ConnectionLost."""
+        await self._shared.close()
+
+    def __repr__(self) -> str:
+        return f"WebrtcPipelineClient({self.endpoint!r})"
+
+
+def _expire(answer: asyncio.Future[bytes] | asyncio.Future[bool | None], endpoint: str) -> None:
+    if not answer.done():
+        answer.set_exception(late(endpoint))

@@ -1,0 +1,1 @@
+"""Signalling: how two WebRTC peers find each other and agree, before any datagram flows."""
