@@ -17,8 +17,13 @@ PARTS = {
     "pick": "The choice of an endpoint",
     "proxy": "The embedded proxy beside a real Toxiproxy",
     "failover": "A server that dies",
-    "streams": "Paced audio",
+    "http": "HTTP beside bare aiohttp",
+    "webrtc": "WebRTC beside bare aiortc",
+    "fresh": "A fresh WebRTC peer",
+    "hops": "What a streaming hop adds",
+    "streams": "Fifty streams of paced audio",
 }
+_PACKAGES = ("grpcio", "aiohttp", "aiortc", "uvloop", "tenacity", "purgatory", "aiobreaker")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -38,9 +43,7 @@ def main() -> int:
 
 
 def _head() -> str:
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("grpcio", "uvloop", "tenacity", "purgatory", "aiobreaker")
-    )
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         "# Benchmarks\n\n"
         f"As `make bench` printed them on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, "

@@ -8,6 +8,7 @@ import sys
 
 import grpc
 
+from benchmarks.harness import run_on
 from rpe.wire.generated.remotemedia.v1 import (
     execution_pb2,
     execution_pb2_grpc,
@@ -61,4 +62,4 @@ async def main(ports: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    run_on("".join(sys.argv[2:]), main(int(sys.argv[1])))

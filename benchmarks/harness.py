@@ -11,14 +11,29 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
+from typing import Any, TypeVar
 
-__all__ = ["Row", "Sample", "measure_shuffled", "median", "percentile", "server_process", "table"]
+import uvloop
+
+__all__ = [
+    "Row",
+    "Sample",
+    "in_turn",
+    "measure_shuffled",
+    "median",
+    "percentile",
+    "run_on",
+    "server_process",
+    "table",
+]
 
 Arm = Callable[[], Awaitable[object]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,22 @@ def median(values: list[float]) -> float:
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def in_turn(arms: Sequence[Callable[[], Awaitable[T]]]) -> Callable[[], Awaitable[T]]:
+    """One arm out of several that take turns."""
+    turn = cycle(arms)
+
+    def call() -> Awaitable[T]:
+        return next(turn)()
+
+    return call
+
+
+def run_on(loop: str, work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a new loop: `asyncio`, Python's own, or `uvloop`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if loop == "uvloop" else None) as runner:
+        return runner.run(work)
 
 
 async def measure_shuffled(arms: Mapping[str, Arm], *, calls: int, seed: int = 7) -> dict[str, Sample]:

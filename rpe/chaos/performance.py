@@ -159,7 +159,7 @@ class Performance:
         before = take_snapshot()
         await warm_up(factory, context, input_name, self._pieces[0].piece(0), clock=self._clock)
         await world.begin()
-        return await settled_snapshot(self._clock, before)
+        return await settled_snapshot(self._clock, before, world.forget_clients)
 
     async def _perform(self, world: WireWorld, subject: Subject, input_name: str) -> None:
         """Play timeline and load side by side, until all operations have ended and all faults are healed."""
@@ -195,7 +195,7 @@ class Performance:
         try:
             in_flight = await drained(subject, self._recorder, self._clock)
             await close(subject, self._recorder, self._clock)
-            final = await settled_snapshot(self._clock, baseline)
+            final = await settled_snapshot(self._clock, baseline, world.forget_clients)
             fields = {**final.as_fields(), "in_flight": in_flight}
             self._recorder.record("resource", when="final", **fields)
             for line in await world.journal():

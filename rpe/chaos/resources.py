@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,14 +55,24 @@ def take_snapshot(in_flight: int | None = None) -> Snapshot:
         )
 
 
-async def settled_snapshot(clock: Clock, before: Snapshot, *, settle_s: float = SETTLE_S) -> Snapshot:
+async def settled_snapshot(
+    clock: Clock,
+    before: Snapshot,
+    let_go: Callable[[], None] | None = None,
+    *,
+    settle_s: float = SETTLE_S,
+) -> Snapshot:
     """Collect garbage and count until everything has settled to what was before, or the time is over.
+
+    `let_go` gives back what others keep for a client that has said goodbye.
 
     Collected is again and again: a call that was cancelled a moment ago is still in use, and
     is garbage in a circle, with its connection, only once the loop has told it so.
     """
     until_s = clock.now() + settle_s
     while True:
+        if let_go is not None:
+            let_go()
         gc.collect()
         snapshot = take_snapshot()
         if snapshot.settled(before) or clock.now() >= until_s:

@@ -9,9 +9,10 @@ from typing import Any
 from rpe.data import RuntimeData
 from rpe.manifest.model import Manifest
 from rpe.transport.grpc.server import GrpcPipelineServer
+from rpe.transport.http.server import HttpPipelineServer
 from rpe.transport.serving import Answer, Reply, ServerCall, ServerSession, ServerSettings, VersionAnswer
 
-__all__ = ["Handler", "serve"]
+__all__ = ["Handler", "serve", "serve_http"]
 
 
 class Handler:
@@ -85,3 +86,9 @@ class Handler:
 
 def serve(handler: Handler, **settings: Any) -> GrpcPipelineServer:
     return GrpcPipelineServer(handler, ServerSettings(**settings))
+
+
+def serve_http(
+    handler: Handler, *, comment_s: float = 5.0, resume_s: float = 5.0, **settings: Any
+) -> HttpPipelineServer:
+    return HttpPipelineServer(handler, ServerSettings(**settings), comment_s=comment_s, resume_s=resume_s)

@@ -108,7 +108,9 @@ ODD = st.one_of(
 def test_changed_values_give_a_value_or_the_one_error(data: RuntimeData, choice: st.DataObject) -> None:
     document = json.loads(encode_execute_request(MANIFEST, data))
     for _ in range(choice.draw(st.integers(1, 3))):
-        owner, key = choice.draw(st.sampled_from(places(document)))
+        if not (found := places(document)):
+            break
+        owner, key = choice.draw(st.sampled_from(found))
         how = choice.draw(st.sampled_from(["replace", "remove", "rename"]))
         if how == "replace" or isinstance(owner, list):
             owner[key] = choice.draw(ODD)
@@ -150,7 +152,7 @@ def test_damaged_bytes_give_a_value_or_the_one_error(data: RuntimeData, choice: 
         st.binary(max_size=40),
         st.text(max_size=40),
         JSON_VALUES.map(lambda value: json.dumps({"data": value, "output": value, "manifest": value})),
-        st.dictionaries(st.sampled_from(["Audio", "Video", "Image", "Tensor", "Numpy", "File", "Text"]), JSON_VALUES)
+        st.dictionaries(st.sampled_from(["Audio", "Video", "Image", "Tensor", "Numpy", "File"]), JSON_VALUES)
         .map(lambda value: json.dumps({"data": value})),
         st.integers(100, 3000).map(lambda levels: '{"data":{"Json":' + "[" * levels + "]" * levels + "}}"),
         st.integers(100, 3000).map(lambda levels: '{"data":{"Tensor":{"dtype":' + '{"a":' * levels),

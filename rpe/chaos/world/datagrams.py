@@ -34,6 +34,11 @@ class DatagramLinks:
         """Put a relay before a server; return the address that signalling has to go through."""
         return (await self._relays.open(server, upstream)).listen
 
+    def forget_clients(self) -> None:
+        """End the flows of peers that have said goodbye; those of a peer that was left open stay."""
+        for relay in self._relays.all():
+            relay.link.end_released()
+
     async def close(self) -> None:
         """Close every relay, with its connections and flows."""
         await self._relays.close()

@@ -182,9 +182,10 @@ class WireWorld:
                     self._datagrams.add_toxic(key, action)
             case CutLink():
                 applied.means = Means.FAILURES
-                await self._cut_connections(key, applied)
+                # First the datagrams: who asks its peer because the connection has ended must not hear it.
                 if self._datagrams is not None:
                     self._datagrams.cut(key, action.server)
+                await self._cut_connections(key, applied)
             case SetImpairment():
                 self.datagrams.impair(key, action)
             case Rebind():
@@ -261,6 +262,11 @@ class WireWorld:
             count += packets
             details.update(seen)
         return Evidence(server, applied.means, tuple(spans), count, details)
+
+    def forget_clients(self) -> None:
+        """Let go of what is kept for clients that have said goodbye: the ways of their datagrams."""
+        if self._datagrams is not None:
+            self._datagrams.forget_clients()
 
     async def journal(self) -> Sequence[JournalLine]:
         """Return what the servers wrote since `begin`, in order of time."""

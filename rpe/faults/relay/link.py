@@ -96,13 +96,17 @@ class RelayLink:
         """
         if self._closed:
             raise ConfigurationError(f"the link {self.name!r} is closed")
-        for flow in [flow for flow in self._flows if flow.released]:
-            if flow.used_s < self._loop.time() - IDLE_S:
-                self._flows.remove(flow)
-                flow.close()
+        self.end_released(idle_s=IDLE_S)
         flow = Flow(self._loop, self.host, self._pass_on, self._stranger)
         self._flows.append(flow)
         return flow
+
+    def end_released(self, *, idle_s: float = 0.0) -> None:
+        """End the flows whose signalling has ended, and which have been silent for `idle_s` seconds."""
+        latest_s = self._loop.time() - idle_s
+        for flow in [flow for flow in self._flows if flow.released and flow.used_s <= latest_s]:
+            self._flows.remove(flow)
+            flow.close()
 
     def forward(self, upstream: Address) -> Address:
         """Return where datagrams for `upstream` can be sent; each source is told apart, as by a NAT.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rpe.errors import ConfigurationError
+from rpe.transport.addresses import is_loopback
 from rpe.transport.ports import TlsSettings
 
 __all__ = ["GrpcSettings"]
@@ -95,14 +95,3 @@ class GrpcSettings:
             chosen["grpc.ssl_target_name_override"] = self.tls.server_name
         chosen.update(self.channel_options)
         return list(chosen.items())
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Say whether an address of the form `host:port` is this machine's own."""
-    host = endpoint.removeprefix("dns:///").rpartition(":")[0].strip("[]")
-    if host == "localhost" or endpoint.startswith("unix:"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

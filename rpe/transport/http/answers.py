@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -67,15 +67,12 @@ _STATUS = {
 _VALIDATION = (ErrorType.VALIDATION, ErrorType.TYPE_VALIDATION)
 
 
-class Ending:
+class Ending(NamedTuple):
     """How a call or a session fails: an HTTP status, the fields of its error, and further headers."""
 
-    __slots__ = ("fields", "headers", "status")
-
-    def __init__(self, status: int, fields: dict[str, Any], headers: Mapping[str, str]) -> None:
-        self.status = status
-        self.fields = fields
-        self.headers = headers
+    status: int
+    fields: dict[str, Any]
+    headers: Mapping[str, str]
 
 
 def refusal_ending(refusal: Refusal) -> Ending:

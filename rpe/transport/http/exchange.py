@@ -54,8 +54,8 @@ class HttpExchange:
         self.waits = Waits()
         self._context = client_context(settings.tls) if self.base.startswith("https:") else True
         self._server_name = settings.tls.server_name if settings.tls is not None else None
-        self._connector: FreshConnector | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._calls: aiohttp.ClientSession | None = None
+        self._outputs: aiohttp.ClientSession | None = None
         self._closed = False
 
     @property
@@ -111,9 +111,13 @@ class HttpExchange:
     ) -> aiohttp.ClientResponse:
         """Send one request and return its answer as soon as its headers are there; the caller closes it.
 
+        With `silence_s` the answer is the output of a session, which may be silent for so long.
+        It has a connection of its own beside `max_connections`: sessions that held them all
+        would have none left to send by.
+
         Raises what aiohttp raises (`FOREIGN`), or InvalidRequest where the request cannot be sent.
         """
-        session = self._session or self._connect()
+        session = self._session(of_outputs=silence_s is not None)
         if timeout_s <= 0:
             raise RemoteTimeout(
                 "the deadline had passed before the request", endpoint=self.endpoint, maybe_executed=False
@@ -153,8 +157,10 @@ class HttpExchange:
             raise InvalidRequest(
                 f"the request cannot be sent: {error}", endpoint=self.endpoint, hint="mend its metadata"
             ) from error
-        if (announced := response.headers.get("Keep-Alive")) is not None and self._connector is not None:
-            self._connector.learn_keepalive(announced)
+        if (announced := response.headers.get("Keep-Alive")) is not None:
+            connector = session.connector
+            if isinstance(connector, FreshConnector):
+                connector.learn_keepalive(announced)
         return response
 
     def expect(self, answer: HttpAnswer, kind: str = "application/json") -> bytes:
@@ -185,8 +191,9 @@ class HttpExchange:
         """Break off what is under way, and close every connection. Closing twice is harmless."""
         self._closed = True
         self.waits.interrupt()
-        session, self._session = self._session, None
-        if session is not None:
+        sessions = [session for session in (self._calls, self._outputs) if session is not None]
+        self._calls = self._outputs = None
+        for session in sessions:
             await session.close()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -208,23 +215,27 @@ class HttpExchange:
                 raise self.too_large("the answer")
         return bytes(pieces)
 
-    def _connect(self) -> aiohttp.ClientSession:
+    def _session(self, *, of_outputs: bool) -> aiohttp.ClientSession:
         if self._closed:
             raise closed_error(self.endpoint)
+        if of_outputs:
+            self._outputs = self._outputs or self._connect(limit=0)
+            return self._outputs
+        self._calls = self._calls or self._connect(limit=self.settings.max_connections)
+        return self._calls
+
+    def _connect(self, *, limit: int) -> aiohttp.ClientSession:
+        """Make a pool of so many connections at once; 0 is any number."""
         settings = self.settings
         headers = {**settings.headers, "Accept-Encoding": "identity"}
         if settings.token is not None:
             headers["Authorization"] = f"Bearer {settings.token}"
         context: ssl.SSLContext | bool = self._context
-        self._connector = FreshConnector(
-            context=context, keepalive_s=settings.keepalive_s, limit=settings.max_connections
-        )
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
+        return aiohttp.ClientSession(
+            connector=FreshConnector(context=context, keepalive_s=settings.keepalive_s, limit=limit),
             headers=headers,
             skip_auto_headers=_UNUSED_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
         )
-        return self._session

@@ -11,6 +11,7 @@ from typing import Self
 from aiohttp import web
 
 from rpe.errors import ConfigurationError
+from rpe.transport.http.idle import IdleConnections
 from rpe.transport.http.running import RunningRequests
 from rpe.transport.http.serving_calls import Routes
 from rpe.transport.http.sessions import Sessions
@@ -48,10 +49,10 @@ class HttpPipelineServer:
         self._handler = handler
         self._settings = settings
         self._comment_s = comment_s
-        self._resume_s = resume_s
         self._runner: web.AppRunner | None = None
         self._requests = RunningRequests()
         self._sessions = Sessions(handler, resume_s=resume_s)
+        self._idle = IdleConnections(handler)
 
     async def start(self) -> None:
         """Bind and serve. Harmless where it runs already.
@@ -98,6 +99,7 @@ class HttpPipelineServer:
         finally:
             await self._sessions.stop()
             await self._requests.cancel_all()
+            self._idle.stop()
             await runner.cleanup()
 
     async def __aenter__(self) -> Self:
@@ -111,7 +113,7 @@ class HttpPipelineServer:
 
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=self._settings.max_message_bytes)
-        routes = Routes(self._handler, self._requests, self._sessions, comment_s=self._comment_s)
+        routes = Routes(self._handler, self._requests, self._sessions, self._idle, comment_s=self._comment_s)
         routes.add_to(app, health=self._settings.health)
         return app
 

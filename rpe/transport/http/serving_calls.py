@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from rpe.errors import DataValidationError, ManifestInvalid
-from rpe.transport.http.answers import answer_body, application_ending, error_response
+from rpe.transport.http.answers import Ending, answer_body, application_ending, error_response
 from rpe.transport.http.idle import IdleConnections
 from rpe.transport.http.keys import CANCEL_KEY, NODE_KEY, TIMESTAMP_KEY, WALL_TIME_KEY
 from rpe.transport.http.labels import own_data
@@ -41,13 +41,19 @@ class Routes:
     """The five routes of the contract, for one handler."""
 
     def __init__(
-        self, handler: PipelineHandler, requests: RunningRequests, sessions: Sessions, *, comment_s: float
+        self,
+        handler: PipelineHandler,
+        requests: RunningRequests,
+        sessions: Sessions,
+        idle: IdleConnections,
+        *,
+        comment_s: float,
     ) -> None:
         self._handler = handler
         self._requests = requests
         self._sessions = sessions
+        self._idle = idle
         self._comment_s = comment_s
-        self._idle = IdleConnections(handler)
 
     def add_to(self, app: web.Application, *, health: bool) -> None:
         """Put the routes into an application; `health` says whether the health check is among them."""
@@ -137,7 +143,7 @@ class Routes:
         return web.Response()
 
 
-def _invalid(error: Exception) -> Any:
+def _invalid(error: Exception) -> Ending:
     """Return how a request ends that cannot be read."""
     told = "manifest" if isinstance(error, ManifestInvalid) else "input"
     message = error.message if isinstance(error, DataValidationError | ManifestInvalid) else str(error)

@@ -26,8 +26,8 @@ class HttpSettings:
         tls: certificates; None is clear text, or the system's trust where the endpoint is an https URL.
         max_message_bytes: the largest body sent or received, and the largest event of a session.
         connect_timeout_s: how long one connection attempt may take, the TLS handshake included.
-        max_connections: how many connections may be open at once. A session holds one for its
-            output, and needs another one for a moment with each input.
+        max_connections: how many requests may be on their way at once; more wait for their turn.
+            The outputs of open sessions are not counted.
         keepalive_s: how long a connection may be idle and still be used again; 0 for never. Far
             shorter than the usual limits of servers (5 s and more), and shortened further by
             what a server says in its own `Keep-Alive` header: a request on a connection that

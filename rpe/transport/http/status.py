@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -104,12 +104,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if told.isascii() and told.isdecimal():
         return float(told[:_LONGEST_NUMBER])
     try:
-        then, now = (parsedate_to_datetime(text) for text in (told, headers.get("Date", "")))
-    except ValueError:
+        return max((_date(told) - _date(headers.get("Date", ""))).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
         return None
-    # A date may say that its zone is unknown; the two are then taken as of the same one.
-    wait_s = (then.replace(tzinfo=UTC) - now.replace(tzinfo=UTC)).total_seconds()
-    return max(wait_s, 0.0)
+
+
+def _date(text: str) -> datetime:
+    date = parsedate_to_datetime(text)
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
 def _error(status: int, fields: Mapping[str, Any], wait_s: float | None, endpoint: str) -> RpeError:

@@ -11,6 +11,7 @@ from aiortc.exceptions import InvalidStateError
 from rpe.errors import ConnectionLost, InvalidRequest, RpeError
 from rpe.transport.webrtc.control import Reset, cancelled
 from rpe.transport.webrtc.framing import (
+    LAST,
     LAST_CALL,
     NOT_SERVING,
     SERVING,
@@ -35,6 +36,8 @@ class CallLink(Protocol):
     def write(  # noqa: D102
         self, call: int, messages: Iterator[bytes], *, lossy: bool = False
     ) -> asyncio.Future[None] | None: ...
+
+    def drop(self, call: int) -> None: ...  # noqa: D102
 
     def reset(self, call: int, payload: bytes) -> None: ...  # noqa: D102
 
@@ -139,12 +142,16 @@ class Calls:
         try:
             if kind is FrameType.MESSAGE:
                 call.take(frame, lossy)
-                return
-            if kind is FrameType.END:
+                if not frame.flags & LAST:
+                    return
+                del self._calls[number]
+                call.end(frame.number + 1)
+            elif kind is FrameType.END:
                 del self._calls[number]
                 call.end(frame.number)
             elif kind is FrameType.RESET:
                 del self._calls[number]
+                self._link.drop(number)
                 call.fail(reset_error(Reset.decode(frame.payload), self._endpoint))
             else:
                 del self._calls[number]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 
-from rpe.data import RuntimeData
+from rpe.data import Audio, RuntimeData
 from rpe.manifest.model import Manifest
 from rpe.transport.ports import (
     NO_METADATA,
@@ -18,6 +18,8 @@ from rpe.transport.ports import (
 )
 from rpe.transport.webrtc.calls import HealthCall, UnaryCall
 from rpe.transport.webrtc.framing import FrameType, encode
+from rpe.transport.webrtc.media.session import MediaSession
+from rpe.transport.webrtc.media.sessions import MediaSessions
 from rpe.transport.webrtc.peer import ConnectSignalling, Peer
 from rpe.transport.webrtc.requests import check_size, init_bytes, open_frame, request_messages
 from rpe.transport.webrtc.results import read_answer
@@ -45,6 +47,7 @@ class WebrtcPipelineClient:
         self.endpoint = endpoint
         self._settings = settings
         self._shared = Shared(endpoint, lambda: Peer.open(endpoint, settings, connect))
+        self._media = MediaSessions(endpoint, settings, connect)
 
     async def execute(
         self,
@@ -98,6 +101,28 @@ class WebrtcPipelineClient:
         )
         return session
 
+    async def open_media(
+        self,
+        manifest: Manifest,
+        source: AsyncIterable[Audio],
+        *,
+        timeout_s: float,
+        open_timeout_s: float,
+        metadata: Metadata = NO_METADATA,
+    ) -> MediaSession:
+        """Open a session whose sound travels on audio tracks, over a peer connection of its own.
+
+        What `source` gives goes out in real time, as Opus of 48 kHz, and reaches the pipeline's
+        input node in chunks of 20 ms. `timeout_s` bounds the whole session, `open_timeout_s` its
+        opening with the connection.
+
+        Raises what `open_stream` raises, and ProtocolViolation where the server takes no track.
+        Nothing is left behind then.
+        """
+        return await self._media.open(
+            manifest, source, timeout_s=timeout_s, open_timeout_s=open_timeout_s, metadata=metadata
+        )
+
     async def check_health(self, *, timeout_s: float) -> HealthReport:
         """Ask over the data channel, which is opened if need be (see the port)."""
         loop = asyncio.get_running_loop()
@@ -125,7 +150,10 @@ class WebrtcPipelineClient:
 
     async def close(self) -> None:
         """Close the peer; running calls end with ConnectionLost."""
-        await self._shared.close()
+        try:
+            await self._media.close()
+        finally:
+            await self._shared.close()
 
     def __repr__(self) -> str:
         return f"WebrtcPipelineClient({self.endpoint!r})"

@@ -35,6 +35,8 @@ class Opening:
 
     def encode(self) -> bytes:
         """Return the JSON. Raises FramingError where it is more than LARGEST_CONTROL bytes."""
+        if not self.metadata and not self.lossy and self.timeout_ms is not None:
+            return b'{"kind":"%s","timeout_ms":%d}' % (self.kind.encode(), self.timeout_ms)
         form: dict[str, Any] = {"kind": self.kind}
         if self.timeout_ms is not None:
             form["timeout_ms"] = self.timeout_ms

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 __all__ = [
     "FRAGMENT",
     "LARGEST_CHANNEL_MESSAGE",
+    "LAST",
     "LAST_CALL",
     "NOT_SERVING",
     "SERVING",
@@ -46,6 +47,9 @@ SERVING: Final = 0x02
 
 NOT_SERVING: Final = 0x04
 """In a PONG: the handler does not serve."""
+
+LAST: Final = 0x10
+"""In a MESSAGE, or the last fragment of one: no other follows it, as if END came next."""
 
 LAST_CALL: Final = 0xFFFF_FFFF
 """The highest number that a call can have."""
@@ -143,17 +147,18 @@ def split(
     *,
     limit: int,
     head: bytes = b"",
-    tail: bytes = b"",
-    flags: int = 0,
+    last: bool = False,
 ) -> Iterator[bytes]:
     """Yield the channel messages that carry one message: one where it fits, or else its fragments in order.
 
-    `head` and `tail` are whole frames that go out in the same channel message where there is
-    room, and in one of their own where there is not; each of them fits into `limit` bytes, and
-    so does every channel message. `limit` is at least SMALLEST_CHANNEL_MESSAGE.
+    `head` is a whole frame that goes out in the same channel message where there is room, and
+    in one of its own where there is not; it fits into `limit` bytes, and so does every channel
+    message. `limit` is at least SMALLEST_CHANNEL_MESSAGE. `last` marks the message as the last
+    one of its direction.
     """
-    if len(head) + _HEADER.size + len(payload) + len(tail) <= limit:
-        yield head + encode(FrameType.MESSAGE, call, number, payload, flags) + tail
+    flags = LAST if last else 0
+    if len(head) + _HEADER.size + len(payload) <= limit:
+        yield head + encode(FrameType.MESSAGE, call, number, payload, flags)
         return
     if len(head) + _OVERHEAD >= limit or not payload:
         yield head
@@ -164,22 +169,11 @@ def split(
     first = _FIRST_BYTE[FrameType.MESSAGE]
     while at < total:
         part = payload[at : at + limit - _OVERHEAD - len(head)]
-        message = b"".join(
-            (
-                head,
-                _HEADER.pack(first, flags | FRAGMENT, call, number, len(part)),
-                _PART.pack(at, total),
-                part,
-            )
-        )
-        head = b""
         at += len(part)
-        if at == total and len(message) + len(tail) <= limit:
-            message += tail
-            tail = b""
-        yield message
-    if tail:
-        yield tail
+        marks = FRAGMENT | (flags if at == total else 0)
+        header = _HEADER.pack(first, marks, call, number, len(part))
+        yield b"".join((head, header, _PART.pack(at - len(part), total), part))
+        head = b""
 
 
 class Joiner:

@@ -179,11 +179,15 @@ class Link:
         except (InvalidStateError, ValueError):
             _LOG.debug("a message could not be sent", exc_info=True)
 
-    def reset(self, call: int, payload: bytes) -> None:
-        """Forget what a call has to send yet, and send a RESET."""
+    def drop(self, call: int) -> None:
+        """Forget what a call has to send yet."""
         for outbox in (self._pipeline, self._lossy):
             if outbox is not None:
                 outbox.drop(call)
+
+    def reset(self, call: int, payload: bytes) -> None:
+        """Forget what a call has to send yet, and send a RESET."""
+        self.drop(call)
         self.post(encode(FrameType.RESET, call, payload=payload))
 
     # --- in -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
@@ -17,6 +17,7 @@ from rpe.transport.webrtc.calls import Calls
 from rpe.transport.webrtc.framing import Frame
 from rpe.transport.webrtc.ice import close_connection, make_connection, set_local
 from rpe.transport.webrtc.link import CONTROL_LABEL, LOSSY_PROTOCOL, PIPELINE_LABEL, Death, Link
+from rpe.transport.webrtc.media.tracks import Tracks
 from rpe.transport.webrtc.settings import WebrtcSettings, is_loopback
 from rpe.transport.webrtc.signalling.port import (
     RemoteCandidate,
@@ -28,7 +29,6 @@ from rpe.transport.webrtc.signalling.port import (
 __all__ = ["ConnectSignalling", "Negotiated", "Peer", "add_candidate", "negotiate"]
 
 _LOG = logging.getLogger(__name__)
-_CAPABILITIES: Final = ("data",)
 
 
 class ConnectSignalling(Protocol):
@@ -151,9 +151,13 @@ class Peer:
 
     @classmethod
     async def open(
-        cls, endpoint: str, settings: WebrtcSettings, connect: ConnectSignalling = open_signalling
+        cls,
+        endpoint: str,
+        settings: WebrtcSettings,
+        connect: ConnectSignalling = open_signalling,
+        tracks: Tracks | None = None,
     ) -> Self:
-        """Connect a new peer and wait until calls can be made.
+        """Connect a new peer, with audio tracks where they are given, and wait until calls can be made.
 
         Raises ConnectFailed where no data channel comes about within `connect_timeout_s`, and
         what `negotiate` raises. Nothing is left behind then, nor after a cancel.
@@ -162,7 +166,7 @@ class Peer:
         peer = cls(endpoint, settings, connection)
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
-                await peer._connect(settings, connect)
+                await peer._connect(settings, connect, tracks)
         except TimeoutError as error:
             await peer.close()
             raise ConnectFailed(
@@ -173,8 +177,12 @@ class Peer:
             raise
         return peer
 
-    async def _connect(self, settings: WebrtcSettings, connect: ConnectSignalling) -> None:
+    async def _connect(
+        self, settings: WebrtcSettings, connect: ConnectSignalling, tracks: Tracks | None
+    ) -> None:
         connection = self.link.connection
+        if tracks is not None:
+            tracks.add_to(connection)
         self.link.adopt(connection.createDataChannel(PIPELINE_LABEL))
         self.link.adopt(connection.createDataChannel(CONTROL_LABEL, ordered=False, maxRetransmits=0))
         if settings.stream_channel == "lossy":
@@ -186,8 +194,9 @@ class Peer:
                     protocol=LOSSY_PROTOCOL,
                 )
             )
+        capabilities = ("data",) if tracks is None else ("audio", "data")
         self._negotiated = await negotiate(
-            connection, self.endpoint, settings, connect, _CAPABILITIES, self.link.signalling_lost
+            connection, self.endpoint, settings, connect, capabilities, self.link.signalling_lost
         )
         await self.link.opened.wait()
         if (death := self.link.death) is not None:

@@ -54,7 +54,7 @@ def open_frame(
 
 def request_messages(call: int, opening: bytes, payload: bytes, *, limit: int) -> Iterator[bytes]:
     """Yield the channel messages of a whole unary request: one where it is small."""
-    return split(call, 0, payload, limit=limit, head=opening, tail=encode(FrameType.END, call, 1))
+    return split(call, 0, payload, limit=limit, head=opening, last=True)
 
 
 def check_size(payload: bytes, most_bytes: int, endpoint: str) -> None:

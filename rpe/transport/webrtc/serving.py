@@ -76,7 +76,7 @@ class ServingPeers:
             await serving.candidate(candidate)
 
     async def left(self, peer: SignalledPeer) -> None:
-        """Close a peer that said goodbye, or has no connection; keep one that only lost its signalling."""
+        """Close a peer that said goodbye, or is not connected; keep one that only lost its signalling."""
         if peer not in self._peers:
             return
         serving = self._peers[peer]
@@ -84,6 +84,9 @@ class ServingPeers:
             del self._peers[peer]
             if serving is not None:
                 serving.link.die("the peer said goodbye")
+        elif not serving.connected:
+            # It cannot be told any more where to find this end, and nobody waits for it to give up.
+            serving.link.die("the peer left before it was connected")
         else:
             self._left.add(peer)
             serving.link.signalling_lost()

@@ -28,6 +28,7 @@ from rpe.transport.serving import (
 )
 from rpe.transport.webrtc.control import Opening, Reset, going_away, refused
 from rpe.transport.webrtc.framing import (
+    LAST,
     NOT_SERVING,
     SERVING,
     Frame,
@@ -41,6 +42,7 @@ from rpe.transport.webrtc.framing import (
 )
 from rpe.transport.webrtc.inbox import Inbox
 from rpe.transport.webrtc.link import Link
+from rpe.transport.webrtc.media.serving import ServingMedia
 from rpe.transport.webrtc.reorder import Reorder
 from rpe.transport.webrtc.serving_session import WebrtcServerSession, is_cancel
 from rpe.transport.webrtc.settings import WebrtcServerSettings
@@ -76,6 +78,14 @@ class _Served:
         self.why: Reset | None = None
         """What the caller is told where the task is cancelled; None says nothing."""
 
+    def take(self, frame: Frame, lossy: bool) -> None:
+        """Take a MESSAGE frame of the caller."""
+        raise FramingError("a message came for a call that takes none")
+
+    def end(self, count: int) -> None:
+        """Learn that the caller sends no more than `count` messages."""
+        raise FramingError("an END came for a call that takes no messages")
+
     def cancel(self, why: Reset | None = None) -> None:
         """Cancel the task."""
         if self.task is not None and not self.task.done():
@@ -86,14 +96,36 @@ class _Served:
 class _Execution(_Served):
     def __init__(self, opening: Opening, max_message_bytes: int) -> None:
         super().__init__(opening)
-        self.joiner = Joiner(max_message_bytes)
         self.payload: bytes | None = None
+        self._joiner = Joiner(max_message_bytes)
+
+    def take(self, frame: Frame, lossy: bool) -> None:
+        if self.task is not None:
+            raise FramingError("a message came after the end of the request")
+        if (payload := self._joiner.add(frame)) is None:
+            return
+        if self.payload is not None:
+            raise FramingError("a unary call has one request, and a second one came")
+        self.payload = payload
+
+    def end(self, count: int) -> None:
+        if self.task is not None:
+            raise FramingError("the end of the request came twice")
+        self._joiner.end(count)
+        if self.payload is None:
+            raise FramingError("the end came without a request")
 
 
 class _Stream(_Served):
     def __init__(self, opening: Opening, max_message_bytes: int, reorder: Reorder | None) -> None:
         super().__init__(opening)
         self.inbox = Inbox(max_message_bytes, reorder, self._peek)
+
+    def take(self, frame: Frame, lossy: bool) -> None:
+        self.inbox.take(frame, lossy)
+
+    def end(self, count: int) -> None:
+        self.inbox.end(count)
 
     def _peek(self, payload: bytes) -> None:
         if is_cancel(payload):
@@ -107,6 +139,7 @@ class ServedCalls:
         link: the way to the caller.
         handler: who answers.
         address, metadata: what signalling knows of the caller.
+        media: the caller's sound, for the first session.
         cut: breaks the caller's connection as a crash would.
     """
 
@@ -117,6 +150,7 @@ class ServedCalls:
         settings: WebrtcServerSettings,
         address: str,
         metadata: Mapping[str, str],
+        media: ServingMedia,
         cut: Callable[[], None],
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
@@ -126,6 +160,7 @@ class ServedCalls:
         self._settings = settings
         self._address = address
         self._metadata = metadata
+        self._media = media
         self._cut = cut
         self._calls: dict[int, _Served] = {}
         self._last = 0
@@ -168,23 +203,14 @@ class ServedCalls:
             Reset.decode(frame.payload)
             self._calls.pop(number, None)
             served.cancel()
-        elif isinstance(served, _Stream):
-            if frame.kind is FrameType.MESSAGE:
-                served.inbox.take(frame, lossy)
-            else:
-                served.inbox.end(frame.number)
-        elif isinstance(served, _Execution):
-            if served.task is not None:
-                raise FramingError(f"{frame.kind.name} came after the end of the request")
-            if frame.kind is FrameType.END:
-                served.joiner.end(frame.number)
-                if served.payload is None:
-                    raise FramingError("the end came without a request")
+            return
+        message = frame.kind is FrameType.MESSAGE
+        if message:
+            served.take(frame, lossy)
+        if not message or frame.flags & LAST:
+            served.end(frame.number + message)
+            if isinstance(served, _Execution):
                 self._start(number, served, self._execute(number, served))
-            elif (payload := served.joiner.add(frame)) is not None:
-                if served.payload is not None:
-                    raise FramingError("a unary call has one request, and a second one came")
-                served.payload = payload
 
     # --- beginnings -----------------------------------------------------------------------------------
 
@@ -261,14 +287,14 @@ class ServedCalls:
                 StatusCode.INVALID_ARGUMENT,
                 f"an answer of {len(answer)} bytes, and at most {most_bytes} are sent",
             )
-        end = encode(FrameType.END, number, 1)
-        await self._write(number, split(number, 0, answer, limit=self._link.limit, tail=end))
+        await self._write(number, split(number, 0, answer, limit=self._link.limit, last=True))
 
     async def _stream(self, served: _Stream, session: WebrtcServerSession) -> None:
         call = self._call("stream", served.opening)
         try:
             if await session.open():
-                await self._handler.stream(call, session)
+                async with self._media.attached(session) as attached:
+                    await self._handler.stream(call, attached)
         except SessionBroken:
             pass
         finally:

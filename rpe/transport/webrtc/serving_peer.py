@@ -12,9 +12,11 @@ from rpe.transport.serving import PipelineHandler
 from rpe.transport.webrtc.framing import Frame
 from rpe.transport.webrtc.ice import make_connection, set_local
 from rpe.transport.webrtc.link import CONTROL_LABEL, PIPELINE_LABEL, Death, Link
+from rpe.transport.webrtc.media.alone import TrackServing
+from rpe.transport.webrtc.media.serving import ServingMedia
 from rpe.transport.webrtc.peer import add_candidate
-from rpe.transport.webrtc.serving_calls import ServedCalls
-from rpe.transport.webrtc.serving_plain import PlainServing
+from rpe.transport.webrtc.serving_calls import ServedCalls, server_call
+from rpe.transport.webrtc.serving_plain import ECHO, PlainServing
 from rpe.transport.webrtc.settings import WebrtcServerSettings, is_loopback
 from rpe.transport.webrtc.signalling.errors import Code, SignallingError
 from rpe.transport.webrtc.signalling.hosting import SignalledPeer
@@ -50,10 +52,11 @@ class ServingPeer:
         self._settings = settings
         self._gone = gone
         self._silently = False
+        self._media = ServingMedia(self.connection)
         self._calls = ServedCalls(
-            self.link, handler, settings, signalled.address, signalled.metadata, self.cut
+            self.link, handler, settings, signalled.address, signalled.metadata, self._media, self.cut
         )
-        self._plain: list[PlainServing] = []
+        self._plain: list[PlainServing | TrackServing] = []
         self._ufrag = ""
         self._limit = asyncio.get_running_loop().call_later(settings.connect_timeout_s, self._check_connected)
         self.connection.on("datachannel", self._channel)
@@ -78,14 +81,22 @@ class ServingPeer:
         self._ufrag = _ufrag(sdp)
         loopback = is_loopback(self.signalled.address)
         try:
-            return await set_local(connection, self._settings.ice, loopback=loopback)
+            answer = await set_local(connection, self._settings.ice, loopback=loopback)
         except Exception as error:
             raise SignallingError(Code.OFFER_INVALID, f"the offer cannot be answered: {error}") from error
+        if connection.sctp is None and self._media.source is not None and not self._plain:
+            self._serve_sound_alone()
+        return answer
 
     async def candidate(self, candidate: RemoteCandidate) -> None:
         """Take a candidate of the peer. Raises SignallingError where it is none."""
         if not await add_candidate(self.connection, candidate):
             raise SignallingError(Code.CANDIDATE_INVALID, "the candidate cannot be used")
+
+    @property
+    def connected(self) -> bool:
+        """Whether datagrams have found their way, whatever channels there are."""
+        return self.connection.connectionState == "connected"
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -117,6 +128,7 @@ class ServingPeer:
         _LOG.debug("peer %s is gone: %s", self.signalled.peer_id, death.reason)
         self._limit.cancel()
         self._calls.cancel_all()
+        self._media.cancel()
         for plain in self._plain:
             plain.cancel()
         self._gone(self)
@@ -125,11 +137,16 @@ class ServingPeer:
         """End everything that is served here, close the connection, and wait until nothing is left."""
         self.link.die("the server closed the peer")
         await self.link.close(silently=self._silently)
-        while tasks := self.tasks:
+        while tasks := self.tasks | self._media.tasks:
             await asyncio.wait(tasks)
 
+    def _serve_sound_alone(self) -> None:
+        manifest = self._settings.manifest or ECHO
+        call = server_call("stream", self.signalled.address, self.signalled.metadata)
+        self._plain.append(TrackServing(self._handler, manifest, self._media, call, self.cut))
+
     def _check_connected(self) -> None:
-        if self.connection.connectionState != "connected":
+        if not self.connected:
             self.link.die("it never connected")
 
     def _channel(self, channel: RTCDataChannel) -> None:
@@ -139,7 +156,12 @@ class ServingPeer:
             if channel.label in (PIPELINE_LABEL, CONTROL_LABEL) or self.link.death is not None:
                 channel.close()
                 return
-            self._plain.append(PlainServing(channel, self._handler, self._settings, self.signalled, self.cut))
+            plain = PlainServing(
+                channel, self._handler, self._settings, self.signalled, self._media, self.cut
+            )
+            self._plain.append(plain)
+            for task in plain.tasks:
+                task.add_done_callback(lambda _: self._plain.remove(plain))
         except Exception:
             _LOG.exception("a data channel could not be taken")
             self.link.die("a data channel could not be taken")

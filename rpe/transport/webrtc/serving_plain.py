@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from aiortc.exceptions import InvalidStateError
 
 from rpe.manifest.model import Manifest
 from rpe.transport.serving import ConnectionCut, PipelineHandler, Refusal, SessionBroken
+from rpe.transport.webrtc.media.serving import ServingMedia
 from rpe.transport.webrtc.serving_calls import server_call
 from rpe.transport.webrtc.serving_plain_session import PlainServerSession
 from rpe.transport.webrtc.settings import WebrtcServerSettings
@@ -37,18 +39,20 @@ class PlainServing:
         handler: PipelineHandler,
         settings: WebrtcServerSettings,
         signalled: SignalledPeer,
+        media: ServingMedia,
         cut: Callable[[], None],
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._channel = channel
         self._handler = handler
         self._signalled = signalled
+        self._media = media
         self._cut = cut
         self._session = PlainServerSession(channel, settings.manifest or ECHO, 2 * settings.max_message_bytes)
         task = asyncio.get_running_loop().create_task(self._run())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-        channel.on("message", self._session.arrive)
+        channel.on("message", self._take)
         channel.on("close", self._session.end)
 
     def drain(self) -> None:
@@ -60,19 +64,28 @@ class PlainServing:
         for task in self.tasks:
             task.cancel()
 
+    def _take(self, message: bytes | str) -> None:
+        if not self._session.arrive(message):
+            self.cancel()
+
     async def _run(self) -> None:
         call = server_call("stream", self._signalled.address, self._signalled.metadata)
+        goodbye = True
         try:
-            await self._handler.stream(call, self._session)
+            async with self._media.attached(self._session) as session:
+                await self._handler.stream(call, session)
         except (Refusal, SessionBroken) as error:
             _LOG.debug("a plain session ended: %s", error)
         except ConnectionCut:
+            goodbye = False
             self._cut()
-            return
         except InvalidStateError:
             _LOG.debug("an output found nobody there", exc_info=True)
         except Exception:
             _LOG.exception("the handler of a session failed")
         finally:
             self._session.end()
-        self._channel.close()
+            if goodbye:
+                # A channel whose connection is gone has been forgotten by it.
+                with contextlib.suppress(KeyError, InvalidStateError):
+                    self._channel.close()

@@ -46,15 +46,15 @@ class PlainServerSession:
         self._ended = False
         self._sequence = 0
 
-    def arrive(self, message: bytes | str) -> None:
-        """Take a message of the channel. A caller that sends faster than it is read ends its session."""
+    def arrive(self, message: bytes | str) -> bool:
+        """Take a message of the channel. Returns False where more wait to be read than may."""
         if self._ended:
-            return
+            return True
         self._arrived_bytes += len(message)
         if self._arrived_bytes > self._most_bytes:
-            self.end()
-            return
+            return False
         self._arrived.put_nowait(message)
+        return True
 
     def end(self) -> None:
         """Let nothing follow what has arrived; who waits to send learns that nobody is there."""

@@ -20,7 +20,7 @@ from rpe.manifest.model import Manifest
 from rpe.transport.messages.errors import application_error
 from rpe.transport.ports import ChunkResult, Metadata
 from rpe.transport.webrtc.calls import StreamCall
-from rpe.transport.webrtc.framing import FrameType, encode, split
+from rpe.transport.webrtc.framing import split
 from rpe.transport.webrtc.peer import Peer
 from rpe.transport.webrtc.reorder import Reorder
 from rpe.transport.webrtc.requests import CLOSE, check_size, init_bytes, open_frame
@@ -38,9 +38,12 @@ class WebrtcClientSession:
 
     Cancelling `send` ends the session, since a chunk may be halfway out; it says SessionClosed
     from then on. Cancelling `receive` does not: nothing is lost by it.
+
+    With `server_numbers` the server numbers what it hears by itself, so that results may answer
+    more chunks than were sent here.
     """
 
-    def __init__(self, peer: Peer, settings: WebrtcSettings) -> None:
+    def __init__(self, peer: Peer, settings: WebrtcSettings, *, server_numbers: bool = False) -> None:
         self.endpoint = peer.endpoint
         self.session_id = ""
         self.last_answered: int | None = None
@@ -56,6 +59,7 @@ class WebrtcClientSession:
         self._deadline: asyncio.TimerHandle | None = None
         self._sent = 0
         self._last_sent = -1
+        self._server_numbers = server_numbers
         self._early: list[streaming_pb2.StreamResponse] = []
         self._finished = False
         self._closed = False
@@ -168,7 +172,7 @@ class WebrtcClientSession:
         if self._finished or self._error is not None:
             return
         self._finished = True
-        await self._write(CLOSE, tail=encode(FrameType.END, self._number, self._sent + 1))
+        await self._write(CLOSE, last=True)
 
     def cancel(self) -> None:
         """End the session at once; harmless when it has ended."""
@@ -178,14 +182,14 @@ class WebrtcClientSession:
         self._call.fail(self._dead())
 
     async def _write(
-        self, payload: bytes, *, head: bytes = b"", tail: bytes = b"", lossy: bool = False
+        self, payload: bytes, *, head: bytes = b"", last: bool = False, lossy: bool = False
     ) -> None:
         try:
             check_size(payload, self._most_bytes, self.endpoint)
         except InvalidRequest as error:
             raise self._fail(error) from None
         limit = self._peer.link.limit
-        messages = split(self._number, self._sent, payload, limit=limit, head=head, tail=tail)
+        messages = split(self._number, self._sent, payload, limit=limit, head=head, last=last)
         self._sent += 1
         # What has to be split would be lost as a whole with any of its parts.
         lossy = lossy and len(payload) < limit // 2
@@ -194,14 +198,16 @@ class WebrtcClientSession:
             if waiting is not None:
                 await waiting
         except asyncio.CancelledError:
-            if self._error is not None and (task := asyncio.current_task()) and not task.cancelling():
-                raise self._error from None
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # It is the wait that was cancelled, since the call has ended.
+                raise self._broken(self._ended_by()) from None
             self.cancel()
             raise
         except RpeError as error:
             raise self._broken(error) from error
         except Exception as error:
-            raise self._broken(_unsent(self.endpoint)) from error
+            raise self._broken(self._ended_by()) from error
 
     async def _first(self) -> streaming_pb2.StreamResponse | None:
         """Return the first answer; results that have overtaken it on the lossy channel wait."""
@@ -224,7 +230,7 @@ class WebrtcClientSession:
             raise self._fail(error) from None
 
     def _read_result(self, result: streaming_pb2.ChunkResult) -> ChunkResult:
-        if result.sequence > max(self._last_sent, 0):
+        if result.sequence > max(self._last_sent, 0) and not self._server_numbers:
             raise self._fail(
                 ProtocolViolation(
                     f"an answer to chunk {result.sequence}, but {self._last_sent} was the last one sent",
@@ -237,6 +243,10 @@ class WebrtcClientSession:
             raise self._fail(error) from None
         self.last_answered = result.sequence
         return ChunkResult(result.sequence, outputs, result.processing_time_ms)
+
+    def _ended_by(self) -> RpeError:
+        error = self._call.error
+        return error if isinstance(error, RpeError) else ConnectionLost("no peer", endpoint=self.endpoint)
 
     def _broken(self, error: RpeError) -> RpeError:
         """Make what ended the call the session's error."""
@@ -266,7 +276,3 @@ class WebrtcClientSession:
 
     def _dead(self) -> RpeError:
         return self._error or SessionClosed("the session is closed", endpoint=self.endpoint)
-
-
-def _unsent(endpoint: str) -> RpeError:
-    return ConnectionLost("the peer is gone", endpoint=endpoint)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from rpe.errors import ConfigurationError, ManifestInvalid
 from rpe.manifest.model import Manifest
-from rpe.transport.grpc.settings import is_loopback
+from rpe.transport.addresses import is_loopback
 from rpe.transport.ports import TlsSettings
 from rpe.transport.serving import ServerSettings
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from rpe.data import Audio, Binary, Json, RuntimeData, Text
@@ -321,60 +320,3 @@ async def test_the_version_says_what_can_be_known() -> None:
         version = await client.get_version(timeout_s=5.0)
         assert version.compatible
         assert version.protocol_version == "v1"
-
-
-async def test_closing_the_client_under_a_call_ends_it_with_an_error_not_a_cancel() -> None:
-    async with connected({"hang": {}}) as (fake, client):
-        task = asyncio.create_task(execute(client))
-        await fake.journal.wait_for(lambda entry: entry.kind == "received")
-        await client.close()
-        with pytest.raises(ConnectionLost) as caught:
-            await task
-        assert caught.value.maybe_executed
-        assert not task.cancelling()
-        await fake.journal.wait_for(lambda entry: entry.kind == "cancelled")
-
-
-async def test_a_closed_client_says_so() -> None:
-    async with connected() as (fake, client):
-        await client.close()
-        await client.close()
-        for call in (
-            execute(client),
-            client.open_stream(ECHO, timeout_s=1.0, open_timeout_s=1.0),
-            client.check_health(timeout_s=1.0),
-        ):
-            with pytest.raises(ConnectionLost, match="closed") as caught:
-                await call
-            assert not caught.value.maybe_executed
-            assert not caught.value.retryable
-        assert fake.journal.entries() == []
-
-
-async def test_calls_wait_for_a_free_connection_and_their_deadline_counts_on() -> None:
-    async with connected({"latency": {"fixed_s": 0.1}}, max_connections=1) as (_, client):
-        first = asyncio.create_task(execute(client))
-        await asyncio.sleep(0.02)
-        with pytest.raises(RemoteTimeout):
-            await execute(client, timeout_s=0.03)
-        assert (await execute(client)).output == TEXT
-        assert (await first).output == TEXT
-
-
-async def test_connections_are_used_again_and_none_is_left_after_close() -> None:
-    def connections(port: int) -> int:
-        open_ones = [each for each in psutil.Process().net_connections("tcp") if each.status == "ESTABLISHED"]
-        return len([each for each in open_ones if each.raddr[1] == port])
-
-    async with connected() as (fake, client):
-        port = int(fake.endpoint.rpartition(":")[2])
-        before = len(asyncio.all_tasks())
-        for _ in range(10):
-            await execute(client)
-        assert connections(port) == 1
-        await asyncio.gather(*(execute(client) for _ in range(5)))
-        assert connections(port) <= 5
-        await client.close()
-        await asyncio.sleep(0.05)
-        assert connections(port) == 0
-        assert len(asyncio.all_tasks()) <= before

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -20,104 +16,12 @@ from rpe.errors import (
     RemoteTimeout,
     RemoteUnavailable,
     RpeError,
-    SessionClosed,
     StreamBroken,
 )
-from rpe.manifest.model import Manifest
 from rpe.transport.http.client import HttpPipelineClient
-from rpe.transport.http.session import HttpClientSession
 from rpe.transport.http.settings import HttpSettings
+from tests.support.foreign import ECHO, LAST, Foreign, event, received, says, send, session_with
 from tests.support.raw_http import Conversation, Request, answer, chunked, raw_http, said
-
-ECHO = Manifest.single("echo", node_type="Echo")
-LAST = b"0\r\n\r\n"
-
-Output = Callable[[Conversation, Request], Awaitable[None]]
-
-
-def event(text: str, sequence: int | None, **more: str) -> bytes:
-    data = json.dumps({"data": {"Text": text}, "sequence": sequence, "metadata": {}})
-    head = "".join(f"{name}: {value}\n" for name, value in more.items())
-    return f"{head}data: {data}\n\n".encode()
-
-
-class Foreign:
-    """A server of the contract, whose outputs a test writes: one function for each time one is asked for."""
-
-    def __init__(self, *outputs: Output, taken: bytes = b"", opened: bytes = b"") -> None:
-        self.outputs = list(outputs)
-        self.taken = taken or answer(200, kind="")
-        self.opened = opened or answer(200, b'{"session_id": "a/b c"}')
-        self.deleted = asyncio.Event()
-        self.inputs: list[Any] = []
-
-    async def talk(self, conversation: Conversation) -> None:
-        while request := await conversation.request():
-            path = request.path.removeprefix("/stream")
-            if (request.method, path) == ("POST", ""):
-                await conversation.say(self.opened)
-            elif (request.method, path) == ("POST", "/a%2Fb%20c/input"):
-                self.inputs.append(request.json())
-                await conversation.say(self.taken)
-            elif (request.method, path) == ("GET", "/a%2Fb%20c/output"):
-                await self.outputs.pop(0)(conversation, request)
-            elif (request.method, path) == ("DELETE", "/a%2Fb%20c"):
-                self.deleted.set()
-                await conversation.say(answer(200, kind=""))
-            else:
-                await conversation.say(answer(404, b"{}"))
-
-
-@asynccontextmanager
-async def session_with(
-    server: Foreign, **settings: Any
-) -> AsyncIterator[tuple[HttpClientSession, list[Request]]]:
-    timeout_s = settings.pop("timeout_s", 5.0)
-    async with raw_http(server.talk) as (endpoint, seen):
-        client = HttpPipelineClient(endpoint, HttpSettings(**settings))
-        try:
-            session = await client.open_stream(ECHO, timeout_s=timeout_s, open_timeout_s=2.0)
-            assert isinstance(session, HttpClientSession)
-            yield session, seen
-            session.cancel()
-        finally:
-            await client.close()
-
-
-def says(*pieces: bytes, then: str = "wait", agrees: bool = False) -> Output:
-    """An output of these pieces, and after them an end in good order, a break, or nothing."""
-
-    async def output(conversation: Conversation, request: Request) -> None:
-        head = ["rpe-wire: v1"] if agrees else []
-        await conversation.say(chunked("text/event-stream", *head))
-        for piece in pieces:
-            await conversation.say(said(piece))
-            await asyncio.sleep(0.001)
-        if then == "end":
-            await conversation.say(LAST)
-        elif then == "break":
-            conversation.end()
-        elif then == "reset":
-            await asyncio.sleep(0.02)
-            conversation.reset()
-        else:
-            await conversation.reader.read()
-
-    return output
-
-
-async def send(session: HttpClientSession, count: int, first: int = 0) -> None:
-    for sequence in range(first, first + count):
-        await session.send(Text(f"{sequence}"), node_id="echo", sequence=sequence)
-
-
-async def received(session: HttpClientSession) -> list[tuple[int, str]]:
-    """Everything until the session ends well."""
-    results = []
-    while (result := await session.receive()) is not None:
-        assert isinstance(result.output, Text)
-        results.append((result.sequence, result.output.text))
-    return results
 
 
 async def test_the_requests_are_what_the_contract_says() -> None:
@@ -341,92 +245,6 @@ async def test_silence_breaks_the_session_and_comments_do_not() -> None:
         with pytest.raises(StreamBroken, match="silent"):
             await session.receive()
         assert asyncio.get_running_loop().time() - began_s < 2.0
-
-
-@pytest.mark.parametrize("then", ["break", "reset", "wait"])
-async def test_an_output_with_numbered_events_is_taken_up_again(then: str) -> None:
-    first = says(event("a", 0, id="41"), event("b", 1, id="x42"), then=then)
-    second = says(event("b", 1, id="x42"), event("c", 2, id="43"), then="break")
-    third = says(event("d", 3, id="44"), then="end")
-    async with session_with(Foreign(first, second, third), silence_s=0.2, reconnects=2) as (session, seen):
-        await send(session, 4)
-        await session.finish()
-        assert await received(session) == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
-    asked = [request.headers.get("last-event-id") for request in seen if request.method == "GET"]
-    assert asked == [None, "x42", "43"]
-
-
-async def test_an_event_that_comes_twice_counts_once() -> None:
-    output = says(event("a", 0, id="1"), event("a", 0, id="1"), event("b", 1, id="2"), then="end")
-    async with session_with(Foreign(output)) as (session, _):
-        await send(session, 2)
-        await session.finish()
-        assert await received(session) == [(0, "a"), (1, "b")]
-
-
-async def test_half_an_event_is_lost_with_its_connection() -> None:
-    whole = event("b", 1, id="2")
-    first = says(event("a", 0, id="1"), whole[: len(whole) - 10], then="break")
-    async with session_with(Foreign(first, says(whole, then="end"))) as (session, _):
-        await send(session, 2)
-        await session.finish()
-        assert await received(session) == [(0, "a"), (1, "b")]
-
-
-@pytest.mark.parametrize("reconnects", [0, 2])
-async def test_an_output_is_taken_up_again_so_often_and_no_more(reconnects: int) -> None:
-    outputs = [says(event("a", 0, id="1"), then="break")] * 10
-    async with session_with(Foreign(*outputs), reconnects=reconnects) as (session, seen):
-        await send(session, 1)
-        assert (await session.receive()) is not None
-        with pytest.raises(StreamBroken) as caught:
-            await session.receive()
-        assert caught.value.last_sequence == 0
-        assert sum(request.method == "GET" for request in seen) == 1 + reconnects
-
-
-async def test_a_server_that_does_not_know_the_session_any_more_ends_it() -> None:
-    async def gone(conversation: Conversation, request: Request) -> None:
-        await conversation.say(answer(404, b"{}"))
-
-    async with session_with(Foreign(says(event("a", 0, id="1"), then="break"), gone)) as (session, seen):
-        await send(session, 1)
-        assert (await session.receive()) is not None
-        with pytest.raises(StreamBroken) as caught:
-            await session.receive()
-        assert caught.value.last_sequence == 0
-        assert sum(request.method == "GET" for request in seen) == 2
-
-
-async def test_the_server_says_how_long_to_wait_before_the_output_is_taken_up() -> None:
-    first = says(b"retry: 200\n\n", event("a", 0, id="1"), then="break")
-    async with session_with(Foreign(first, says(event("b", 1, id="2"), then="end"))) as (session, _):
-        await send(session, 2)
-        await session.finish()
-        began_s = asyncio.get_running_loop().time()
-        assert await received(session) == [(0, "a"), (1, "b")]
-        assert asyncio.get_running_loop().time() - began_s >= 0.19
-
-
-async def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
-    first = says(b"retry: 60000\n\n", event("a", 0, id="1"), then="break")
-    async with session_with(Foreign(first)) as (session, _):
-        await send(session, 1)
-        assert (await session.receive()) is not None
-        with pytest.raises(StreamBroken):
-            await session.receive()
-
-
-async def test_cancelling_while_the_output_is_taken_up() -> None:
-    first = says(b"retry: 2000\n\n", event("a", 0, id="1"), then="break")
-    async with session_with(Foreign(first)) as (session, _):
-        await send(session, 1)
-        assert (await session.receive()) is not None
-        task = asyncio.create_task(session.receive())
-        await asyncio.sleep(0.05)
-        session.cancel()
-        with pytest.raises(SessionClosed):
-            await task
 
 
 async def test_a_server_that_agrees_owes_a_last_word() -> None:

@@ -96,8 +96,9 @@ def test_the_last_id_stays_until_another_event_changes_it() -> None:
     ("line", "retry_ms"),
     [
         (b"retry: 1500", 1500), (b"retry:0", 0), (b"retry: 007", 7),
-        (b"retry: 1.5", None), (b"retry: -1", None), (b"retry: +1", None), (b"retry:  1", None), (b"retry", None),
-        (b"retry: 1 ", None), (b"retry: \xc2\xb2", None), (b"retry: " + b"9" * 5000, None), (b"retry: 1_0", None),
+        (b"retry: 1.5", None), (b"retry: -1", None), (b"retry: +1", None), (b"retry:  1", None),
+        (b"retry", None), (b"retry: 1 ", None), (b"retry: \xc2\xb2", None), (b"retry: 1_0", None),
+        (b"retry: " + b"9" * 5000, None),
     ],
 )  # fmt: skip
 def test_the_reconnection_time_is_made_of_digits(line: bytes, retry_ms: int | None) -> None:

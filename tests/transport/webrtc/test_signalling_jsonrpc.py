@@ -46,6 +46,7 @@ def test_nothing_that_arrives_raises(text: str) -> None:
         ("hello", None, Code.PARSE_ERROR),
         ('{"jsonrpc": "2.0", "method": "peer.list", "id": NaN}', None, Code.PARSE_ERROR),
         ("[" * 100_000, None, Code.PARSE_ERROR),
+        ('{"jsonrpc": "2.0", "method": "m", "params": {"sdp": "\\ud800"}}', None, Code.PARSE_ERROR),
         ("[]", None, Code.INVALID_REQUEST),
         ("7", None, Code.INVALID_REQUEST),
         ("{}", None, Code.INVALID_REQUEST),
@@ -68,6 +69,12 @@ def test_what_is_no_message_is_told_apart(text: str, call_id: object, code: int)
     (found,) = messages
     assert isinstance(found, Malformed)
     assert (found.id, found.error[0]) == (call_id, code)
+
+
+def test_a_whole_pair_of_surrogates_is_text() -> None:
+    (call,), _ = read('{"jsonrpc": "2.0", "method": "m", "params": {"name": "\\ud83d\\ude00"}}')
+    assert isinstance(call, Call)
+    assert call.params == {"name": "\U0001f600"}
 
 
 def test_a_batch_is_read_item_by_item() -> None:

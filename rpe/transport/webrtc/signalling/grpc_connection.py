@@ -48,6 +48,7 @@ class GrpcConnection:
         self._context = context
         self._guest: Guest | None = None
         self._refusal: Refusal | None = None
+        self._aborted = False
         self._ended = False
         self._outgoing: asyncio.Queue[pb.SignalingResponse | None] = asyncio.Queue()
         self._offers: set[asyncio.Task[None]] = set()
@@ -90,6 +91,7 @@ class GrpcConnection:
     def abort(self) -> None:
         """Reset the connection, as a crash would."""
         if not self._ended:
+            self._aborted = True
             cut_connection(self._peer)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
@@ -173,7 +175,7 @@ class GrpcConnection:
     def _put(self, message: pb.SignalingResponse) -> None:
         if self._outgoing.qsize() >= MOST_WAITING:
             self.abort()
-        else:
+        elif not self._aborted:  # gRPC would still send it before it notices
             self._outgoing.put_nowait(message)
 
 

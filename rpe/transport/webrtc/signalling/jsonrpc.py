@@ -52,6 +52,9 @@ def read(text: str) -> tuple[list[Message], bool]:
     """
     try:
         content = json.loads(text, parse_constant=_refuse)
+        if "\\ud" in text.lower():
+            # Half of a pair of surrogates is no text, and could not be passed on to anybody.
+            json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         return [_malformed(None, Code.PARSE_ERROR, f"not JSON: {error}")], False
     if not isinstance(content, list):

@@ -149,6 +149,7 @@ def check_candidate(candidate: RemoteCandidate) -> RemoteCandidate:
         and fields[1].isdecimal()
         and fields[3].isdecimal()
         and fields[5].isdecimal()
+        and len(fields[5]) <= 5
         and int(fields[5]) <= 65535
         and fields[6] == "typ"
     )
