@@ -20,7 +20,7 @@ from rpe.wire.manifest import encode_manifest
 CALLS = 1000
 SINK = rpe.Manifest.single("sink", node_type="Sink")
 BULK_BYTES = 2 * 1024 * 1024
-BULK_REPEATS = 9
+BULK_REPEATS = 12
 SIZES = {"16 KiB": 16 * 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
 SLICE_BYTES = 64 * 1024
 
@@ -161,8 +161,10 @@ async def _bulk(address: str) -> list[Row]:
         arms: dict[str, Bulk] = {"bare": bare, "ours": own, "null": bare}
         for name, size in SIZES.items():
             spent: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
+            order = list(arms.items())
             for _ in range(BULK_REPEATS):
-                for arm, work in arms.items():
+                order = [*order[1:], order[0]]
+                for arm, work in order:
                     cpu_s, began_s = time.process_time(), time.perf_counter()
                     await work(size)
                     spent[arm].append((time.perf_counter() - began_s, time.process_time() - cpu_s))

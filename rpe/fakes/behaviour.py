@@ -241,11 +241,16 @@ class HttpBody(Firing):
 
 
 class EventHow(enum.StrEnum):
-    """What is done to an event of a session: it comes in pieces, twice, or after the one that follows it."""
+    """What is done to an event of a session.
+
+    It comes in pieces, twice, or after the one that follows it; or the connection is cut in the
+    middle of it, which ends no session: the caller can take the events up again.
+    """
 
     SLOW = "slow"
     DUPLICATE = "duplicate"
     LATE = "late"
+    CUT = "cut"
 
 
 class HttpEvents(Firing):

@@ -149,6 +149,10 @@ class Brain:
         """Say how long the script lets a connection be idle."""
         return self._behaviour.http.idle_close_s
 
+    def idle_closed(self) -> None:
+        """Write down that a connection was closed for being idle."""
+        self.journal.append(Entry(Kind.FAULT, self._clock.now(), self.name, fault="http_idle"))
+
     def serving(self) -> bool:
         """Say what a health check gets, if it gets an answer."""
         return self._behaviour.health is Health.SERVING

@@ -28,6 +28,7 @@ EVENT_DAMAGE: Mapping[EventHow, Damage] = {
     EventHow.SLOW: Damage.SLOW,
     EventHow.DUPLICATE: Damage.DUPLICATE,
     EventHow.LATE: Damage.LATE,
+    EventHow.CUT: Damage.CUT_BODY,
 }
 
 

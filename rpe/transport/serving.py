@@ -76,12 +76,11 @@ class Damage(enum.StrEnum):
     BAD_UTF8: text that is not in its encoding.
     SHORT_AUDIO: audio that promises more samples than it carries.
     EMPTY: a message of the right kind with nothing in it.
-    CUT_BODY (HTTP): the connection ends in the middle of the answer.
+    CUT_BODY (HTTP): the connection ends in the middle of the answer, or of the event; a session goes on.
     WRONG_LENGTH (HTTP): the answer announces more bytes than it has.
     SLOW (HTTP sessions): the event comes in small pieces, with pauses between them.
     DUPLICATE (HTTP sessions): the event comes twice.
     LATE (HTTP sessions): the event comes after the one that follows it.
-    CUT_EVENTS (HTTP sessions): the connection that carries the events breaks; the session goes on.
     """
 
     TRUNCATED = "truncated"
@@ -93,7 +92,6 @@ class Damage(enum.StrEnum):
     SLOW = "slow"
     DUPLICATE = "duplicate"
     LATE = "late"
-    CUT_EVENTS = "cut_events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +259,11 @@ class PipelineHandler(Protocol):
         ...
 
     def idle_timeout_s(self) -> float | None:
-        """Say after how many idle seconds a connection is to be closed; None is as the wire's server has it."""
+        """Say after how many idle seconds a connection is to be closed; None leaves that to the server."""
+        ...
+
+    def idle_closed(self) -> None:
+        """Learn that a connection was closed because `idle_timeout_s` said so."""
         ...
 
     def serving(self) -> bool:

@@ -29,6 +29,7 @@ class Handler:
         self.is_serving = True
         self.refusal: BaseException | None = None
         self.idle_s: float | None = None
+        self.idle_closings = 0
 
     async def execute(self, call: ServerCall, manifest: Manifest, inputs: Mapping[str, RuntimeData]) -> Reply:
         self.calls.append(call)
@@ -76,6 +77,9 @@ class Handler:
 
     def idle_timeout_s(self) -> float | None:
         return self.idle_s
+
+    def idle_closed(self) -> None:
+        self.idle_closings += 1
 
     def serving(self) -> bool:
         return self.is_serving

@@ -40,7 +40,12 @@ class IdleConnections:
             if idle_s is not None and not transport.is_closing():
                 loop = asyncio.get_running_loop()
                 # The answer itself is written after this, in much less time than a connection is idle.
-                self._timers[transport] = loop.call_later(idle_s, transport.close)
+                self._timers[transport] = loop.call_later(idle_s, self._close, transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            transport.close()
+            self._handler.idle_closed()
 
     def stop(self) -> None:
         """Forget every connection."""
