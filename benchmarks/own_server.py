@@ -36,6 +36,9 @@ class Echo:
     def idle_timeout_s(self) -> float | None:
         return None
 
+    def idle_closed(self) -> None:
+        return
+
     def serving(self) -> bool:
         return True
 

@@ -193,6 +193,11 @@ async def test_our_client_reads_slow_events_and_drops_what_comes_twice() -> None
     assert await answers({"http": {"events": {"how": "duplicate"}}}, 4) == whole
 
 
+async def test_our_client_takes_up_events_whose_connection_was_cut() -> None:
+    got = await answers({"http": {"events": {"how": "cut", "every": 3}}}, 10)
+    assert got == [(n, str(n)) for n in range(10)]
+
+
 async def test_our_client_gives_late_events_as_they_come() -> None:
     got = await answers({"http": {"events": {"how": "late", "first": 1}}}, 3)
     assert got == [(1, "1"), (0, "0"), (2, "2")]

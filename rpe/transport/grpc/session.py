@@ -147,10 +147,14 @@ class GrpcClientSession:
             return
         self._finished = True
         await self._write(_CLOSE)
+        if self._closed:
+            return  # the server was quick, and another task has received its answer already
         call = self._running()
         try:
             await call.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            if self._closed:
+                return
             broken = await self._broken(call, error)
             del call
             raise broken from error.with_traceback(None)

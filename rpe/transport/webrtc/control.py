@@ -44,7 +44,7 @@ class Opening:
             form["metadata"] = self.metadata
         if self.lossy:
             form["lossy"] = True
-        payload = json.dumps(form, separators=(",", ":")).encode()
+        payload = _ENCODER.encode(form).encode()
         if len(payload) > LARGEST_CONTROL:
             raise FramingError(f"metadata of more than {LARGEST_CONTROL} bytes cannot be sent")
         return payload
@@ -91,10 +91,10 @@ class Reset:
             form["metadata"] = dict(self.metadata)
         if self.untouched:
             form["untouched"] = True
-        payload = json.dumps(form, separators=(",", ":")).encode()
+        payload = _ENCODER.encode(form).encode()
         if len(payload) > LARGEST_CONTROL:
             del form["metadata"]
-            payload = json.dumps(form, separators=(",", ":")).encode()
+            payload = _ENCODER.encode(form).encode()
         return payload
 
     @classmethod
@@ -135,7 +135,7 @@ def _read(payload: bytes, name: str) -> dict[str, Any]:
     if len(payload) > LARGEST_CONTROL:
         raise FramingError(f"a {name} of {len(payload)} bytes, but at most {LARGEST_CONTROL} are taken")
     try:
-        form = json.loads(payload, parse_constant=_no_constant)
+        form = _DECODER.decode(payload.decode())
     except (ValueError, RecursionError) as error:
         raise FramingError(f"a {name} is not JSON") from error
     if not isinstance(form, dict):
@@ -145,6 +145,11 @@ def _read(payload: bytes, name: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+# Kept, since json.dumps and json.loads would make new ones for each call.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _is_pair(pair: Any) -> bool:

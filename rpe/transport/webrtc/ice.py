@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 _LOOPBACK = ("127.0.0.1",)
+_RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
 _EVERY_LOOPBACK = ("127.0.0.1", "::1")
 _CLOSING_TAKES_S = 2.0
 _SWEEP_TAKES_S = 0.05
@@ -70,7 +72,22 @@ async def set_local(connection: RTCPeerConnection, settings: IceSettings, *, loo
     for ice in _ice_agents(connection):
         _aim(ice, settings, loopback)
     await connection.setLocalDescription()
+    for ice in _ice_agents(connection):
+        _widen(ice)
     return connection.localDescription.sdp
+
+
+def _widen(ice: Any) -> None:
+    """Let the sockets of an agent hold what comes while this process is busy.
+
+    What overflows is lost, and SCTP waits for a second before it sends it again; everything
+    on an ordered channel waits behind it.
+    """
+    for protocol in ice._protocols:
+        get_extra_info = getattr(protocol.transport, "get_extra_info", None)  # a relayed one has none
+        found = None if get_extra_info is None else get_extra_info("socket")
+        if found is not None:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
 
 
 def _aim(ice: Any, settings: IceSettings, loopback: bool) -> None:

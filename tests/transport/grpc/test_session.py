@@ -27,6 +27,7 @@ from rpe.manifest.model import Manifest
 from rpe.transport.grpc.client import GrpcPipelineClient
 from rpe.transport.grpc.session import GrpcClientSession
 from rpe.transport.grpc.settings import GrpcSettings
+from rpe.wire.generated.remotemedia.v1 import streaming_pb2
 
 ECHO = Manifest.single("echo", node_type="Echo")
 
@@ -213,3 +214,34 @@ async def test_an_error_that_is_kept_does_not_keep_the_connection() -> None:
             await asyncio.sleep(0.02)
         assert held == []
     assert len(kept) == 3
+
+
+class QuickServer:
+    """A call whose server answers `closed` while the client is still saying that it is done."""
+
+    def __init__(self, *, until: str) -> None:
+        self._until = until
+        self._read = asyncio.Event()
+
+    async def write(self, payload: bytes) -> None:
+        if self._until == "write":
+            await self._read.wait()
+
+    async def done_writing(self) -> None:
+        await self._read.wait()
+        raise asyncio.InvalidStateError("the call has ended")
+
+    async def read(self) -> bytes:
+        return streaming_pb2.StreamResponse(closed=streaming_pb2.StreamClosed()).SerializeToString()
+
+    def cancel(self) -> None:
+        self._read.set()
+
+
+@pytest.mark.parametrize("until", ["write", "done_writing"])
+async def test_a_session_that_is_closed_before_finish_returns_has_ended_well(until: str) -> None:
+    session = GrpcClientSession(QuickServer(until=until), "here:1")
+    finishing = asyncio.create_task(session.finish())
+    await asyncio.sleep(0)
+    assert await session.receive() is None
+    await finishing

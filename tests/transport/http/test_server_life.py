@@ -40,9 +40,12 @@ async def test_idle_connections_are_closed_where_the_handler_wants_it() -> None:
 
     async with serve_http(handler) as server:
         assert await asked_again_after(0.0)
+        told = handler.idle_closings
         assert not await asked_again_after(0.15)
+        assert handler.idle_closings == told + 1
         handler.idle_s = None
         assert await asked_again_after(0.15)
+        assert handler.idle_closings == told + 1
 
 
 async def test_a_connection_is_not_idle_while_a_call_runs() -> None:
