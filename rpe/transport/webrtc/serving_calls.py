@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from aiortc.exceptions import InvalidStateError
@@ -51,6 +52,8 @@ from rpe.wire.generated.remotemedia.v1 import streaming_pb2
 __all__ = ["ServedCalls", "server_call"]
 
 _LOG = logging.getLogger(__name__)
+
+_Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 def server_call(
@@ -210,7 +213,7 @@ class ServedCalls:
         if not message or frame.flags & LAST:
             served.end(frame.number + message)
             if isinstance(served, _Execution):
-                self._start(number, served, self._execute(number, served))
+                self._start(number, served, partial(self._execute, number, served))
 
     # --- beginnings -----------------------------------------------------------------------------------
 
@@ -240,7 +243,7 @@ class ServedCalls:
         session = WebrtcServerSession(
             self._link, number, stream.inbox, lossy=lossy, max_message_bytes=most_bytes
         )
-        self._start(number, stream, self._stream(stream, session))
+        self._start(number, stream, partial(self._stream, stream, session))
 
     def _ask(self, number: int) -> None:
         if number <= self._last:
@@ -250,12 +253,13 @@ class ServedCalls:
             self._link.post(encode(FrameType.PONG, number))
             return
         served = self._calls[number] = _Served(Opening("execute"))
-        self._start(number, served, self._health(number))
+        self._start(number, served, partial(self._health, number))
 
-    def _start(self, number: int, served: _Served, work: Coroutine[Any, Any, None]) -> None:
-        task = served.task = self._loop.create_task(self._run(number, served, work))
+    def _start(self, number: int, served: _Served, work: _Work) -> None:
+        task = served.task = self._loop.create_task(self._run(number, work))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        # Not left to the task itself: one that is cancelled before its first step never runs.
+        task.add_done_callback(partial(self._ended, number, served))
         if (timeout_ms := served.opening.timeout_ms) is not None:
             why = Reset(StatusCode.DEADLINE_EXCEEDED)
             served.timer = self._loop.call_later(timeout_ms / 1000, served.cancel, why)
@@ -312,33 +316,33 @@ class ServedCalls:
             flags = SERVING if serving else NOT_SERVING
         self._link.post(encode(FrameType.PONG, number, flags=flags))
 
-    async def _run(self, number: int, served: _Served, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, number: int, work: _Work) -> None:
         """Do the work of one call, and end the call by whatever the work raises.
 
         `Refusal` becomes its status, `ConnectionCut` a broken connection; any other error is
         INTERNAL and logged, and its text stays here.
         """
         try:
-            await work
+            await work()
         except Refusal as refusal:
             self._reset(number, refused(refusal))
         except ConnectionCut:
             self._cut()
-        except asyncio.CancelledError:
-            if served.why is not None:
-                self._reset(number, served.why)
-            raise
         except InvalidStateError:
             _LOG.debug("an answer found nobody there", exc_info=True)
         except Exception:
             _LOG.exception("the handler of a call failed")
             self._reset(number, Reset(StatusCode.INTERNAL, "the server failed"))
-        finally:
-            work.close()
-            if served.timer is not None:
-                served.timer.cancel()
-            if self._calls.get(number) is served:
-                del self._calls[number]
+
+    def _ended(self, number: int, served: _Served, task: asyncio.Task[None]) -> None:
+        """Forget a call whose task has ended, and tell the caller why where it was cancelled for a reason."""
+        self.tasks.discard(task)
+        if served.timer is not None:
+            served.timer.cancel()
+        if self._calls.get(number) is served:
+            del self._calls[number]
+        if task.cancelled() and served.why is not None:
+            self._reset(number, served.why)
 
     async def _write(self, number: int, messages: Any) -> None:
         waiting = self._link.write(number, messages)
