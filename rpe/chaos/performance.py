@@ -126,6 +126,7 @@ class Performance:
             processes=self._signalled(),
             proxy_url=None if options.proxy == EMBEDDED else options.proxy,
             proxy_prefix=options.proxy_prefix,
+            draws=self._history_path.with_name("draws.jsonl"),
             seed=derive_seed(plan.seed, "world"),
             clock=clock,
         ) as world:

@@ -16,7 +16,10 @@ __all__ = ["RunFolder", "recheck"]
 
 
 class RunFolder:
-    """`plan.json`, `history.jsonl`, `verdict.json` and `worker.log` of one run, in a folder of their own."""
+    """`plan.json`, `history.jsonl`, `verdict.json` and `worker.log` of one run, in a folder of their own.
+
+    On a wire with datagrams `draws.jsonl` says what became of each packet that met a fault.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -13,6 +13,7 @@ from rpe.cli.doctor import doctor
 from rpe.cli.fake import fake
 from rpe.cli.proxy import proxy
 from rpe.cli.recheck import recheck
+from rpe.cli.relay import relay
 from rpe.cli.run import run
 from rpe.cli.schema import schema
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (run, recheck, schema, proxy, fake, doctor):
+for _command in (run, recheck, schema, proxy, relay, fake, doctor):
     app.command()(_command)
 
 

@@ -7,7 +7,7 @@ back at once.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TextIO
 
 from rpe.chaos.world.links import LinkFault
 from rpe.faults.actions import SetImpairment, SetToxic, Stream
@@ -22,10 +22,13 @@ STREAMS: tuple[Stream, ...] = ("upstream", "downstream")
 
 
 class DatagramLinks:
-    """The relays of one run, by server. `seed` is the root of all that they draw."""
+    """The relays of one run, by server.
 
-    def __init__(self, seed: int) -> None:
-        self._relays = Relays(seed=seed)
+    `seed` is the root of all that they draw; `log` takes each draw, and closing it is the caller's.
+    """
+
+    def __init__(self, seed: int, log: TextIO | None = None) -> None:
+        self._relays = Relays(seed=seed, log=log)
 
     def __getitem__(self, server: str) -> Relay:
         return self._relays[server]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -77,6 +78,7 @@ class WireWorld:
         processes: the servers that get a process of their own (see `Servers`).
         proxy_url: the API of a Toxiproxy; None starts one in this process.
         proxy_prefix: how the names of the proxies begin; drawn by default.
+        draws: where all draws of the relays are written to, on a wire that has datagrams.
         seed: the root of the chance that the servers, the embedded proxy and the relay draw.
     """
 
@@ -88,6 +90,7 @@ class WireWorld:
         processes: Mapping[str, bool] | None = None,
         proxy_url: str | None = None,
         proxy_prefix: str = "",
+        draws: Path | None = None,
         seed: int = 0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -96,6 +99,7 @@ class WireWorld:
         )
         self._proxy_url = proxy_url
         self._proxy_prefix = proxy_prefix
+        self._draws = draws
         self._seed = seed
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -275,7 +279,12 @@ class WireWorld:
     def _open_relays(self) -> DatagramLinks:
         from rpe.chaos.world.datagrams import DatagramLinks  # not needed where there are no datagrams
 
-        return DatagramLinks(derive_seed(self._seed, "relay"))
+        log = (
+            None
+            if self._draws is None
+            else self._stack.enter_context(self._draws.open("w", encoding="utf-8"))
+        )
+        return DatagramLinks(derive_seed(self._seed, "relay"), log)
 
     async def _proxy(self) -> str:
         if self._proxy_url is not None:
