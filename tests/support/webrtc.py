@@ -176,10 +176,11 @@ async def served(
             await client.close()
 
 
-def silence(link: Link) -> Callable[[], None]:
-    """Let no datagram of a link's end come or go any more. Returns what heals it."""
-    assert link.connection.sctp is not None
-    protocols: list[Any] = link.connection.sctp.transport.transport._connection._protocols
+def silence(end: Link | RTCPeerConnection) -> Callable[[], None]:
+    """Let no datagram of an end come or go any more. Returns what heals it."""
+    connection = end.connection if isinstance(end, Link) else end
+    assert connection.sctp is not None
+    protocols: list[Any] = connection.sctp.transport.transport._connection._protocols
     sockets_: list[Any] = [protocol.transport for protocol in protocols]
     received = [protocol.datagram_received for protocol in protocols]
     sent = [transport.sendto for transport in sockets_]

@@ -19,6 +19,7 @@ __all__ = [
     "close_connection",
     "close_silently",
     "host_addresses",
+    "ice_agents",
     "make_connection",
     "packets_received",
     "set_local",
@@ -69,10 +70,10 @@ def make_connection(settings: IceSettings) -> RTCPeerConnection:
 
 async def set_local(connection: RTCPeerConnection, settings: IceSettings, *, loopback: bool) -> str:
     """Make the offer or answer that is due, gather every candidate for it, and return it as SDP."""
-    for ice in _ice_agents(connection):
+    for ice in ice_agents(connection):
         _aim(ice, settings, loopback)
     await connection.setLocalDescription()
-    for ice in _ice_agents(connection):
+    for ice in ice_agents(connection):
         _widen(ice)
     return connection.localDescription.sdp
 
@@ -124,7 +125,7 @@ async def close_silently(connection: RTCPeerConnection) -> None:
     """Close a peer connection as a crash would: its sockets first, so that no goodbye gets out."""
 
     async def close() -> None:
-        for ice in _ice_agents(connection):
+        for ice in ice_agents(connection):
             with contextlib.suppress(Exception):
                 await ice.close()
         await _close(connection)
@@ -152,7 +153,7 @@ async def _close(connection: RTCPeerConnection) -> None:
         await asyncio.wait([closing])
     elif closing.cancelled() or closing.exception() is not None:
         _LOG.warning("a peer connection did not close in good order", exc_info=closing.exception())
-    for ice in _ice_agents(connection):
+    for ice in ice_agents(connection):
         with contextlib.suppress(Exception):
             await ice.close()
     await _sweep(connection)
@@ -206,5 +207,6 @@ def _dtls(connection: RTCPeerConnection) -> list[Any]:
     return list({id(transport): transport for transport in transports}.values())
 
 
-def _ice_agents(connection: RTCPeerConnection) -> list[Any]:
+def ice_agents(connection: RTCPeerConnection) -> list[Any]:
+    """Return the ICE agents of a connection (`aioice.Connection`), each once."""
     return [dtls.transport._connection for dtls in _dtls(connection)]

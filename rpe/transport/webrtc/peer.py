@@ -91,7 +91,14 @@ async def negotiate(
         peer_id = f"rpe-{secrets.token_hex(8)}"
         signaller = await connect(endpoint, signalling, peer_id=peer_id, capabilities=capabilities)
         try:
-            answer = await signaller.offer(await gathering)
+            offer = await gathering
+            if "a=candidate:" not in offer:
+                raise ConnectFailed(
+                    "no ICE candidate was found to offer",
+                    endpoint=endpoint,
+                    hint="where only relays are allowed, check the TURN server's address and credentials",
+                )
+            answer = await signaller.offer(offer)
             await _take_answer(connection, answer, endpoint)
         except BaseException:
             await signaller.close("not connected")

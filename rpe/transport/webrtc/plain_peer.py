@@ -9,6 +9,7 @@ from typing import Final, Self
 from aiortc import RTCPeerConnection
 
 from rpe.errors import ConnectFailed, ConnectionLost, RpeError, SessionClosed
+from rpe.transport.webrtc.consent import ConsentWatch
 from rpe.transport.webrtc.ice import close_connection, make_connection
 from rpe.transport.webrtc.peer import ConnectSignalling, Negotiated, negotiate
 from rpe.transport.webrtc.plain_channel import PlainChannel
@@ -32,6 +33,7 @@ class PlainPeer:
         self._negotiated: Negotiated | None = None
         self._channels: set[PlainChannel] = set()
         self._unary: PlainChannel | None = None
+        self._watch: ConsentWatch | None = None
         self._dead = False
         connection.on("connectionstatechange", self._connection_changed)
 
@@ -62,6 +64,12 @@ class PlainPeer:
         await channel.opened.wait()
         if channel.error is not None:
             raise ConnectFailed(f"no data channel: {channel.error.message}", endpoint=self.endpoint)
+        self._watch = ConsentWatch(
+            self._connection,
+            interval_s=settings.heartbeat_interval_s,
+            grace_s=settings.grace_s,
+            silent=self._die,
+        )
 
     @property
     def usable(self) -> bool:
@@ -123,6 +131,13 @@ class PlainPeer:
     async def close(self) -> None:
         """End everything, say goodbye, and wait until nothing is left."""
         self._die("the client was closed")
+        try:
+            if self._watch is not None:
+                await self._watch.stop()
+        finally:
+            await self._close_connection()
+
+    async def _close_connection(self) -> None:
         try:
             await close_connection(self._connection)
         finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aiortc import RTCDataChannel, RTCSessionDescription
 
 from rpe.transport.serving import PipelineHandler
+from rpe.transport.webrtc.consent import ConsentWatch
 from rpe.transport.webrtc.framing import Frame
 from rpe.transport.webrtc.ice import make_connection, set_local
 from rpe.transport.webrtc.link import CONTROL_LABEL, PIPELINE_LABEL, Death, Link
@@ -57,6 +58,7 @@ class ServingPeer:
             self.link, handler, settings, signalled.address, signalled.metadata, self._media, self.cut
         )
         self._plain: list[PlainServing | TrackServing] = []
+        self._watch: ConsentWatch | None = None
         self._ufrag = ""
         self._limit = asyncio.get_running_loop().call_later(settings.connect_timeout_s, self._check_connected)
         self.connection.on("datachannel", self._channel)
@@ -136,11 +138,26 @@ class ServingPeer:
     async def close(self) -> None:
         """End everything that is served here, close the connection, and wait until nothing is left."""
         self.link.die("the server closed the peer")
-        await self.link.close(silently=self._silently)
+        try:
+            if self._watch is not None:
+                await self._watch.stop()
+        finally:
+            await self.link.close(silently=self._silently)
         while tasks := self.tasks | self._media.tasks:
             await asyncio.wait(tasks)
 
+    def _watch_over(self) -> None:
+        """Watch over a peer that has no heartbeat: a plain one, or one with nothing but sound."""
+        if self._watch is None and self.link.death is None:
+            self._watch = ConsentWatch(
+                self.connection,
+                interval_s=self._settings.heartbeat_interval_s,
+                grace_s=self._settings.grace_s,
+                silent=self.link.die,
+            )
+
     def _serve_sound_alone(self) -> None:
+        self._watch_over()
         manifest = self._settings.manifest or ECHO
         call = server_call("stream", self.signalled.address, self.signalled.metadata)
         self._plain.append(TrackServing(self._handler, manifest, self._media, call, self.cut))
@@ -160,6 +177,7 @@ class ServingPeer:
                 channel, self._handler, self._settings, self.signalled, self._media, self.cut
             )
             self._plain.append(plain)
+            self._watch_over()
             for task in plain.tasks:
                 task.add_done_callback(lambda _: self._plain.remove(plain))
         except Exception:
