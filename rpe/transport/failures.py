@@ -1,10 +1,34 @@
-"""What a pipeline's own failure means to its caller, whatever wire it came by."""
+"""What ends a call, whatever wire it came by: the errors that statuses and failed pipelines mean."""
 
 from __future__ import annotations
 
-from rpe.errors import AuthenticationFailed, InvalidRequest, RemoteExecutionFailed, RpeError, redact
+from collections.abc import Callable
 
-__all__ = ["pipeline_error"]
+from rpe.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    InvalidRequest,
+    ProtocolViolation,
+    RemoteExecutionFailed,
+    RemoteOverloaded,
+    RemoteTimeout,
+    RemoteUnavailable,
+    RpeError,
+    redact,
+)
+from rpe.transport.serving import StatusCode
+
+__all__ = [
+    "broken_off",
+    "failed",
+    "invalid",
+    "not_offered",
+    "pipeline_error",
+    "refused_credentials",
+    "status_error",
+    "timed_out",
+    "unavailable",
+]
 
 _VALIDATION = frozenset({"validation", "type_validation"})
 _NEVER_BEGUN = frozenset({"resource_limit", "version_mismatch"})
@@ -34,3 +58,83 @@ def pipeline_error(error_type: str, message: str, *, node: str | None, endpoint:
         retryable=False if error_type == "resource_limit" else None,
         maybe_executed=False if error_type in _NEVER_BEGUN else None,
     )
+
+
+def status_error(
+    status: StatusCode, details: str, endpoint: str, *, retry_after_s: float | None = None
+) -> RpeError:
+    """Turn the status that a server ended a call with into the error it means.
+
+    `details` are the server's own text, already without credentials; `retry_after_s` is its
+    retry hint. Whether the request was executed is judged strictly.
+    """
+    text = f"{status.name}: {details}"
+    if status is StatusCode.RESOURCE_EXHAUSTED or (
+        # Only a server that turned the request away before touching it can say when to come again.
+        status is StatusCode.UNAVAILABLE and retry_after_s is not None
+    ):
+        return RemoteOverloaded(
+            f"the server is overloaded: {text}", endpoint=endpoint, retry_after_s=retry_after_s
+        )
+    return _BY_STATUS[status](text, endpoint)
+
+
+# --- one kind of end each, from what is known of it ------------------------------------------------------
+
+
+def timed_out(text: str, endpoint: str) -> RpeError:
+    """The deadline passed, here or there."""
+    return RemoteTimeout("no answer within the deadline", endpoint=endpoint)
+
+
+def refused_credentials(text: str, endpoint: str) -> RpeError:
+    """The token is missing or wrong, or allows too little."""
+    return AuthenticationFailed(f"the server refused our credentials: {text}", endpoint=endpoint)
+
+
+def invalid(text: str, endpoint: str) -> RpeError:
+    """The request is wrong in itself."""
+    return InvalidRequest(f"the server refused the request: {text}", endpoint=endpoint)
+
+
+def not_offered(text: str, endpoint: str) -> RpeError:
+    """The server does not know this call at all."""
+    return ProtocolViolation(
+        f"the server does not offer this call: {text}",
+        endpoint=endpoint,
+        maybe_executed=False,
+        hint="check that a pipeline server of a fitting version listens at this address",
+    )
+
+
+def failed(text: str, endpoint: str) -> RpeError:
+    """The server failed, while it may have been at work."""
+    return RemoteExecutionFailed(f"the server failed: {text}", endpoint=endpoint, error_type="internal")
+
+
+def broken_off(text: str, endpoint: str) -> RpeError:
+    """The other side gave the call up."""
+    return ConnectionLost(f"the call was broken off by the other side: {text}", endpoint=endpoint)
+
+
+def unavailable(text: str, endpoint: str) -> RpeError:
+    """The server, or a gateway before it, cannot serve now."""
+    return RemoteUnavailable(f"the server is unavailable: {text}", endpoint=endpoint)
+
+
+_BY_STATUS: dict[StatusCode, Callable[[str, str], RpeError]] = {
+    StatusCode.DEADLINE_EXCEEDED: timed_out,
+    StatusCode.UNAUTHENTICATED: refused_credentials,
+    StatusCode.PERMISSION_DENIED: refused_credentials,
+    StatusCode.INVALID_ARGUMENT: invalid,
+    StatusCode.FAILED_PRECONDITION: invalid,
+    StatusCode.OUT_OF_RANGE: invalid,
+    StatusCode.NOT_FOUND: invalid,
+    StatusCode.UNIMPLEMENTED: not_offered,
+    StatusCode.UNAVAILABLE: unavailable,
+    StatusCode.INTERNAL: failed,
+    StatusCode.UNKNOWN: failed,
+    StatusCode.ABORTED: failed,
+    StatusCode.DATA_LOSS: failed,
+    StatusCode.CANCELLED: broken_off,
+}

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import grpc
 from grpc import StatusCode
 
 from rpe.errors import (
-    AuthenticationFailed,
     ConnectFailed,
     ConnectionLost,
     InvalidRequest,
     ProtocolViolation,
-    RemoteExecutionFailed,
-    RemoteOverloaded,
-    RemoteTimeout,
-    RemoteUnavailable,
     RpeError,
     redact,
 )
+from rpe.transport import failures, serving
 
 __all__ = ["PUSHBACK_KEY", "being_cancelled", "pushback_s", "status_error"]
 
@@ -67,7 +62,14 @@ def status_error(error: grpc.aio.AioRpcError, endpoint: str) -> RpeError:
         return _unavailable(error, details, endpoint)
     if code is StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(error, details, endpoint)
-    return _BY_CODE.get(code, _unexpected)(f"{code.name}: {details}", endpoint)
+    text = f"{code.name}: {details}"
+    if code in (StatusCode.INTERNAL, StatusCode.UNKNOWN) and _is_of_connection(details):
+        return failures.broken_off(text, endpoint)
+    if code is StatusCode.ALREADY_EXISTS:
+        return failures.invalid(text, endpoint)
+    if code.name in serving.StatusCode.__members__:
+        return failures.status_error(serving.StatusCode[code.name], details, endpoint)
+    return ProtocolViolation(f"the server ended the call with {text}", endpoint=endpoint)
 
 
 def _unavailable(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> RpeError:
@@ -75,14 +77,9 @@ def _unavailable(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> Rp
     if any(words in lowered for words in _NEVER_LEFT):
         return ConnectFailed(f"no connection: {details}", endpoint=endpoint)
     wait_s = pushback_s(error)
-    if wait_s is not None:
-        # Only a server that turned the request away before touching it can say when to come again.
-        return RemoteOverloaded(
-            f"the server asked to wait: {details}", endpoint=endpoint, retry_after_s=wait_s
-        )
-    if any(words in lowered for words in _CONNECTION_WORDS):
+    if wait_s is None and _is_of_connection(details):
         return ConnectionLost(f"the connection broke: {details}", endpoint=endpoint)
-    return RemoteUnavailable(f"the server is unavailable: {details}", endpoint=endpoint)
+    return failures.status_error(serving.StatusCode.UNAVAILABLE, details, endpoint, retry_after_s=wait_s)
 
 
 def _exhausted(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> RpeError:
@@ -100,61 +97,12 @@ def _exhausted(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> RpeE
             endpoint=endpoint,
             hint="send less, or raise max_message_bytes",
         )
-    return RemoteOverloaded(
-        f"the server is overloaded: {details}", endpoint=endpoint, retry_after_s=pushback_s(error)
+    wait_s = pushback_s(error)
+    return failures.status_error(
+        serving.StatusCode.RESOURCE_EXHAUSTED, details, endpoint, retry_after_s=wait_s
     )
 
 
-def _timeout(text: str, endpoint: str) -> RpeError:
-    return RemoteTimeout("no answer within the deadline", endpoint=endpoint)
-
-
-def _authentication(text: str, endpoint: str) -> RpeError:
-    return AuthenticationFailed(f"the server refused our credentials: {text}", endpoint=endpoint)
-
-
-def _invalid(text: str, endpoint: str) -> RpeError:
-    return InvalidRequest(f"the server refused the request: {text}", endpoint=endpoint)
-
-
-def _unimplemented(text: str, endpoint: str) -> RpeError:
-    return ProtocolViolation(
-        f"the server does not offer this call: {text}",
-        endpoint=endpoint,
-        maybe_executed=False,
-        hint="check that a pipeline server of a fitting version listens at this address",
-    )
-
-
-def _failed(text: str, endpoint: str) -> RpeError:
-    return RemoteExecutionFailed(f"the server failed: {text}", endpoint=endpoint, error_type="internal")
-
-
-def _lost(text: str, endpoint: str) -> RpeError:
-    return ConnectionLost(f"the call was broken off by the other side: {text}", endpoint=endpoint)
-
-
-def _internal(text: str, endpoint: str) -> RpeError:
-    return (_lost if any(words in text.lower() for words in _CONNECTION_WORDS) else _failed)(text, endpoint)
-
-
-def _unexpected(text: str, endpoint: str) -> RpeError:
-    return ProtocolViolation(f"the server ended the call with {text}", endpoint=endpoint)
-
-
-_BY_CODE: dict[StatusCode, Callable[[str, str], RpeError]] = {
-    StatusCode.DEADLINE_EXCEEDED: _timeout,
-    StatusCode.UNAUTHENTICATED: _authentication,
-    StatusCode.PERMISSION_DENIED: _authentication,
-    StatusCode.INVALID_ARGUMENT: _invalid,
-    StatusCode.FAILED_PRECONDITION: _invalid,
-    StatusCode.OUT_OF_RANGE: _invalid,
-    StatusCode.NOT_FOUND: _invalid,
-    StatusCode.ALREADY_EXISTS: _invalid,
-    StatusCode.UNIMPLEMENTED: _unimplemented,
-    StatusCode.INTERNAL: _internal,
-    StatusCode.UNKNOWN: _internal,
-    StatusCode.ABORTED: _failed,
-    StatusCode.DATA_LOSS: _failed,
-    StatusCode.CANCELLED: _lost,
-}
+def _is_of_connection(details: str) -> bool:
+    lowered = details.lower()
+    return any(words in lowered for words in _CONNECTION_WORDS)

@@ -13,19 +13,24 @@ import aiohttp
 from aiohttp.http_exceptions import TransferEncodingError
 
 from rpe.errors import (
-    AuthenticationFailed,
     ConnectFailed,
     ConnectionLost,
     InvalidRequest,
     ProtocolViolation,
-    RemoteExecutionFailed,
     RemoteOverloaded,
     RemoteTimeout,
-    RemoteUnavailable,
     RpeError,
     redact,
 )
-from rpe.transport.failures import pipeline_error
+from rpe.transport.failures import (
+    broken_off,
+    failed,
+    invalid,
+    not_offered,
+    pipeline_error,
+    refused_credentials,
+    unavailable,
+)
 from rpe.transport.http.keys import (
     ERROR_TYPE_FIELD,
     NODE_FIELD,
@@ -179,14 +184,6 @@ def _timeout(text: str, endpoint: str) -> RpeError:
     return RemoteTimeout(f"the server gave up: {text}", endpoint=endpoint)
 
 
-def _authentication(text: str, endpoint: str) -> RpeError:
-    return AuthenticationFailed(f"the server refused our credentials: {text}", endpoint=endpoint)
-
-
-def _invalid(text: str, endpoint: str) -> RpeError:
-    return InvalidRequest(f"the server refused the request: {text}", endpoint=endpoint)
-
-
 def _not_found(text: str, endpoint: str) -> RpeError:
     return InvalidRequest(
         f"the server does not know what was asked for: {text}",
@@ -201,27 +198,6 @@ def _too_large(text: str, endpoint: str) -> RpeError:
         endpoint=endpoint,
         hint="send less, or raise max_message_bytes of the server",
     )
-
-
-def _unimplemented(text: str, endpoint: str) -> RpeError:
-    return ProtocolViolation(
-        f"the server does not offer this call: {text}",
-        endpoint=endpoint,
-        maybe_executed=False,
-        hint="check that a pipeline server of a fitting version listens at this address",
-    )
-
-
-def _failed(text: str, endpoint: str) -> RpeError:
-    return RemoteExecutionFailed(f"the server failed: {text}", endpoint=endpoint, error_type="internal")
-
-
-def _lost(text: str, endpoint: str) -> RpeError:
-    return ConnectionLost(f"the call was broken off by the other side: {text}", endpoint=endpoint)
-
-
-def _unavailable(text: str, endpoint: str) -> RpeError:
-    return RemoteUnavailable(f"the server is unavailable: {text}", endpoint=endpoint)
 
 
 def _redirected(text: str, endpoint: str) -> RpeError:
@@ -241,20 +217,20 @@ def _unexpected(text: str, endpoint: str) -> RpeError:
 _ErrorMaker = Callable[[str, str], RpeError]
 
 _BY_STATUS: dict[int, _ErrorMaker] = {
-    401: _authentication,
-    403: _authentication,
+    401: refused_credentials,
+    403: refused_credentials,
     404: _not_found,
-    405: _unimplemented,
-    407: _authentication,
+    405: not_offered,
+    407: refused_credentials,
     408: _timeout,
-    409: _failed,
+    409: failed,
     413: _too_large,
-    499: _lost,
-    501: _unimplemented,
-    502: _unavailable,
-    503: _unavailable,
+    499: broken_off,
+    501: not_offered,
+    502: unavailable,
+    503: unavailable,
     504: _timeout,
-    505: _unimplemented,
+    505: not_offered,
 }
 
 
@@ -262,8 +238,8 @@ def _by_class(status: int) -> _ErrorMaker:
     if 300 <= status < 400:
         return _redirected
     if 400 <= status < 500:
-        return _invalid
+        return invalid
     # 520 to 530 are a proxy's own words for a server that it cannot reach.
     if 520 <= status <= 530:
-        return _unavailable
-    return _failed if 500 <= status < 600 else _unexpected
+        return unavailable
+    return failed if 500 <= status < 600 else _unexpected
