@@ -11,11 +11,11 @@ from rpe.transport.serving import Refusal, StatusCode
 from rpe.transport.webrtc.signalling.grpc_server import GrpcSignalling
 from rpe.transport.webrtc.signalling.hosting import SignalledPeer
 from rpe.transport.webrtc.signalling.hub import SignallingHub
+from rpe.transport.webrtc.signalling.opening import open_signalling
 from rpe.transport.webrtc.signalling.port import (
     RemoteCandidate,
     Signaller,
     SignallingSettings,
-    open_signalling,
 )
 from rpe.transport.webrtc.signalling.websocket_server import WebSocketSignalling
 

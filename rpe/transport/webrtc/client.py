@@ -26,7 +26,7 @@ from rpe.transport.webrtc.results import read_answer
 from rpe.transport.webrtc.session import WebrtcClientSession
 from rpe.transport.webrtc.settings import WebrtcSettings
 from rpe.transport.webrtc.shared import Shared
-from rpe.transport.webrtc.signalling.port import open_signalling
+from rpe.transport.webrtc.signalling.opening import open_signalling
 from rpe.transport.webrtc.status import late
 
 __all__ = ["WebrtcPipelineClient"]

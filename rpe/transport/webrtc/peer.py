@@ -19,11 +19,11 @@ from rpe.transport.webrtc.ice import close_connection, make_connection, set_loca
 from rpe.transport.webrtc.link import CONTROL_LABEL, LOSSY_PROTOCOL, PIPELINE_LABEL, Death, Link
 from rpe.transport.webrtc.media.tracks import Tracks
 from rpe.transport.webrtc.settings import WebrtcSettings, is_loopback
+from rpe.transport.webrtc.signalling.opening import open_signalling
 from rpe.transport.webrtc.signalling.port import (
     RemoteCandidate,
     Signaller,
     SignallingSettings,
-    open_signalling,
 )
 
 __all__ = ["ConnectSignalling", "Negotiated", "Peer", "add_candidate", "negotiate"]

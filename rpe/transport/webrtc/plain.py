@@ -22,7 +22,7 @@ from rpe.transport.webrtc.plain_peer import PlainPeer
 from rpe.transport.webrtc.plain_session import PlainClientSession
 from rpe.transport.webrtc.settings import WebrtcSettings
 from rpe.transport.webrtc.shared import Shared
-from rpe.transport.webrtc.signalling.port import open_signalling
+from rpe.transport.webrtc.signalling.opening import open_signalling
 from rpe.transport.webrtc.status import late
 
 __all__ = ["PlainPipelineClient"]

@@ -14,7 +14,7 @@ from rpe.transport.webrtc.ice import close_connection, make_connection
 from rpe.transport.webrtc.peer import ConnectSignalling, Negotiated, negotiate
 from rpe.transport.webrtc.plain_channel import PlainChannel
 from rpe.transport.webrtc.settings import WebrtcSettings
-from rpe.transport.webrtc.signalling.port import open_signalling
+from rpe.transport.webrtc.signalling.opening import open_signalling
 
 __all__ = ["PLAIN_LABEL", "PlainPeer"]
 

@@ -23,7 +23,8 @@ from rpe.transport.ports import TlsSettings
 from rpe.transport.serving import ConnectionCut, Refusal, StatusCode
 from rpe.transport.webrtc.signalling.errors import Code, SignallingError
 from rpe.transport.webrtc.signalling.hub import SignallingHub
-from rpe.transport.webrtc.signalling.port import RemoteCandidate, SignallingSettings, open_signalling
+from rpe.transport.webrtc.signalling.opening import open_signalling
+from rpe.transport.webrtc.signalling.port import RemoteCandidate, SignallingSettings
 from rpe.transport.webrtc.signalling.websocket_server import WebSocketSignalling
 from tests.support.certificates import make_pair
 from tests.support.signalling import (

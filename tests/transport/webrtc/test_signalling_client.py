@@ -20,7 +20,8 @@ from rpe.errors import (
     RemoteUnavailable,
     RpeError,
 )
-from rpe.transport.webrtc.signalling.port import RemoteCandidate, SignallingSettings, open_signalling
+from rpe.transport.webrtc.signalling.opening import open_signalling
+from rpe.transport.webrtc.signalling.port import RemoteCandidate, SignallingSettings
 from tests.support.signalling import ANSWER, CANDIDATE, OFFER, opened, our_tasks
 
 Script = Callable[[web.WebSocketResponse], Awaitable[None]]

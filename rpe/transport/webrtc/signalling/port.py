@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from rpe.errors import ConfigurationError
 from rpe.transport.ports import NO_METADATA, Metadata, TlsSettings
 
-__all__ = ["SERVER_PEER", "RemoteCandidate", "Signaller", "SignallingSettings", "open_signalling"]
+__all__ = ["SERVER_PEER", "RemoteCandidate", "Signaller", "SignallingSettings"]
 
 SERVER_PEER = "remotemedia-server"
 """The peer id of the pipeline itself."""
@@ -89,28 +88,3 @@ class Signaller(Protocol):
     async def close(self, reason: str = "") -> None:
         """Say goodbye and end the connection, within a second. Harmless twice, and under cancellation."""
         ...
-
-
-async def open_signalling(
-    endpoint: str, settings: SignallingSettings, *, peer_id: str, capabilities: Sequence[str]
-) -> Signaller:
-    """Connect to the signalling server at `host:port` and announce a peer.
-
-    Nothing is left behind where this raises or is cancelled.
-
-    Raises:
-        ConnectFailed: no connection (refused, no such host, handshake refused).
-        AuthenticationFailed: the token is missing or wrong.
-        RemoteOverloaded: the server takes no more peers.
-        RemoteUnavailable, RemoteTimeout: it cannot serve now.
-        InvalidRequest: it refused the announcement as wrong in itself.
-        ProtocolViolation: what it says is not this protocol.
-        ConnectionLost: the connection ended before the announcement was answered.
-    """
-    if settings.kind == "grpc":
-        from rpe.transport.webrtc.signalling.grpc import GrpcSignaller
-
-        return await GrpcSignaller.open(endpoint, settings, peer_id=peer_id, capabilities=capabilities)
-    from rpe.transport.webrtc.signalling.websocket import WebSocketSignaller
-
-    return await WebSocketSignaller.open(endpoint, settings, peer_id=peer_id, capabilities=capabilities)
