@@ -18,7 +18,8 @@ from rpe.report.compare import compare_folders
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "subjects.md"
-SUBJECTS = ("rpe", "grpc-native", "bare")
+SUBJECTS = {"rpe": "", "grpc-native": "transport=grpc", "bare": ""}
+"""The clients in the box, and the cells that each can be run with."""
 MEASURED = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -29,6 +30,8 @@ def main() -> int:
     for name, root in roots.items():
         shutil.rmtree(root, ignore_errors=True)
         options = ["--client", name, "--seed", seed, "--out", str(root)]
+        if cells := SUBJECTS[name]:
+            options += ["--filter", cells]
         done = subprocess.run(
             [sys.executable, "-c", "from rpe.cli import main; main()", "run", "scenarios", *options], cwd=ROOT
         )
