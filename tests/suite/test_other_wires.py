@@ -11,6 +11,7 @@ from rpe.chaos.scenario.loading import discover
 from rpe.chaos.scenario.matrix import Cell
 from rpe.chaos.verdict import Status
 from tests.support.cells import ROOT, run, summary
+from tests.support.real_toxiproxy import real_toxiproxy
 
 WIRES = ("grpc", "http", "webrtc")
 OTHERS = ("http", "webrtc")
@@ -77,6 +78,17 @@ async def test_a_plain_client_goes_red(wire: str, tmp_path: Path, subtests: pyte
     for cell, outcome in zip(wanted, outcomes, strict=True):
         with subtests.test(scenario=cell.scenario.name):
             assert outcome.verdict.status is Status.FAIL, summary(outcome.verdict)
+
+
+@pytest.mark.toxiproxy
+async def test_they_hold_on_a_real_toxiproxy_too(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    wanted = [of(wire, scenario) for wire in OTHERS for scenario in ("slow-primary", "both-ways")]
+    wanted += [of("http", "connection-resets"), of("webrtc", "signalling-down")]
+    with real_toxiproxy() as url:
+        outcomes = await run([("rpe", cell) for cell in wanted], tmp_path, proxy=url)
+    for cell, outcome in zip(wanted, outcomes, strict=True):
+        with subtests.test(cell=cell.id):
+            assert outcome.verdict.status is Status.PASS, summary(outcome.verdict)
 
 
 def test_the_exceptions_are_scenarios() -> None:
