@@ -43,6 +43,8 @@ class RunningCalls:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        # Asked for now: gRPC's core crashes where it is asked for the peer of a call that has ended.
+        peer = context.peer()
         try:
             return await work
         except SessionBroken:
@@ -50,7 +52,7 @@ class RunningCalls:
         except Refusal as refusal:
             await _refuse(context, refusal)
         except ConnectionCut:
-            await _cut(context)
+            await _cut(context, peer)
         except grpc.aio.AbortError:
             raise
         except Exception:
@@ -84,8 +86,8 @@ async def _refuse(context: Context, refusal: Refusal) -> None:
     await context.abort(_STATUS[refusal.status], refusal.message, tuple(trailers))
 
 
-async def _cut(context: Context) -> None:
-    if cut_connection(context.peer()):
+async def _cut(context: Context, peer: str) -> None:
+    if cut_connection(peer):
         # gRPC cancels this call, and so this task, as soon as it sees what happened.
         await asyncio.get_running_loop().create_future()
     await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
