@@ -134,7 +134,9 @@ async def test_a_session_that_is_cut_says_so(pairs: Pairs, script: Any, error: t
     seen = 0
     with pytest.raises(error) as caught:
         for sequence in range(50):
-            await session.send(Text("x"), node_id="node", sequence=sequence)
+            # Only what was received says why: a chunk that meets the end on its way is told less.
+            if sequence < 2 or script.get("how") == "reset":
+                await session.send(Text("x"), node_id="node", sequence=sequence)
             if await session.receive() is None:
                 break
             seen += 1
