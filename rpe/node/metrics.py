@@ -1,0 +1,56 @@
+"""What a runner counts and times for each node."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+__all__ = ["KEPT_LATENCIES", "Meter", "NodeMetrics"]
+
+KEPT_LATENCIES = 1024
+"""How many of the last items of a node the percentiles are taken of."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMetrics:
+    """One node's figures at one moment, over all runs of its runner.
+
+    items_in, items_out: the items it took and gave; control messages that pass it by are in neither.
+    errors: how many of its calls failed, whether or not an error port took the error.
+    busy_s: the seconds spent in the node itself, without waiting for room after it.
+    latencies_s: the seconds of each of the last items, the oldest first.
+    """
+
+    items_in: int = 0
+    items_out: int = 0
+    errors: int = 0
+    busy_s: float = 0.0
+    latencies_s: tuple[float, ...] = field(default=(), repr=False)
+
+    def latency_s(self, percent: float) -> float | None:
+        """The percentile of the latencies by nearest rank, in seconds; None where there are none."""
+        if not 0 < percent <= 100:
+            raise ValueError(f"a percentile lies above 0 and up to 100, not at {percent}")
+        if not self.latencies_s:
+            return None
+        return sorted(self.latencies_s)[math.ceil(percent / 100 * len(self.latencies_s)) - 1]
+
+
+class Meter:
+    """Collects the figures of one node."""
+
+    __slots__ = ("_latencies_s", "busy_s", "errors", "items_in", "items_out")
+
+    def __init__(self) -> None:
+        self.items_in = self.items_out = self.errors = 0
+        self.busy_s = 0.0
+        self._latencies_s: deque[float] = deque(maxlen=KEPT_LATENCIES)
+
+    def item_took(self, latency_s: float) -> None:
+        """One item was processed, or failed, after so many seconds."""
+        self._latencies_s.append(latency_s)
+
+    def snapshot(self) -> NodeMetrics:
+        """Return the figures as they are now."""
+        return NodeMetrics(self.items_in, self.items_out, self.errors, self.busy_s, tuple(self._latencies_s))
