@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rpe.errors import (
     AuthenticationFailed,
     ConnectionLost,
+    DataValidationError,
     InvalidRequest,
     ProtocolViolation,
     RemoteExecutionFailed,
@@ -20,6 +21,7 @@ from rpe.transport.serving import StatusCode
 
 __all__ = [
     "broken_off",
+    "check_rising",
     "failed",
     "invalid",
     "not_offered",
@@ -32,6 +34,17 @@ __all__ = [
 
 _VALIDATION = frozenset({"validation", "type_validation"})
 _NEVER_BEGUN = frozenset({"resource_limit", "version_mismatch"})
+
+
+def check_rising(sequence: int, last: int, endpoint: str) -> None:
+    """Raise DataValidationError unless a chunk's number is above that of the one sent before it."""
+    if sequence <= last:
+        raise DataValidationError(
+            f"is {sequence}, after {last}",
+            field="sequence",
+            endpoint=endpoint,
+            hint="number chunks strictly upwards",
+        )
 
 
 def pipeline_error(error_type: str, message: str, *, node: str | None, endpoint: str) -> RpeError:

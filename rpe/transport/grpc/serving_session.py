@@ -29,6 +29,9 @@ from rpe.wire.generated.remotemedia.v1 import streaming_pb2
 
 __all__ = ["GrpcServerSession"]
 
+_CANCEL_TAKES_S = 0.02
+"""How long after the end of the reading a cancel may still come, where the caller did not say `close`."""
+
 _READ_AHEAD = 16
 """How many chunks are read before the handler asks for them; more than that, and the wire pushes back."""
 
@@ -187,6 +190,8 @@ class GrpcServerSession:
             last = chunk.sequence
             await self._chunks.put(chunk)
         if not closing:
+            # A caller's cancel ends the reading as well, and gRPC may tell of it a moment later.
+            await asyncio.sleep(_CANCEL_TAKES_S)
             await self._chunks.put(None)
 
 

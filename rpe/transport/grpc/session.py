@@ -20,12 +20,14 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport.failures import check_rising
 from rpe.transport.grpc.status import being_cancelled, status_error
+from rpe.transport.messages.chunks import chunk_bytes
 from rpe.transport.messages.errors import application_error
 from rpe.transport.ports import ChunkResult
 from rpe.wire.generated.remotemedia.v1 import streaming_pb2
 from rpe.wire.manifest import encode_manifest
-from rpe.wire.protobuf import decode, encode
+from rpe.wire.protobuf import decode
 
 __all__ = ["GrpcClientSession"]
 
@@ -97,20 +99,10 @@ class GrpcClientSession:
         """Send one chunk (see the port). Raises SessionClosed after `finish`, or the session's own error."""
         if self._finished or self._error is not None:
             raise self._dead()
-        if sequence <= self._last_sent:
-            raise DataValidationError(
-                f"is {sequence}, after {self._last_sent}",
-                field="sequence",
-                hint="number chunks strictly upwards",
-            )
-        chunk = streaming_pb2.DataChunk(node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
-        if isinstance(data, Mapping):
-            for name, value in data.items():
-                chunk.named_buffers[name].CopyFrom(encode(value))
-        else:
-            chunk.buffer.CopyFrom(encode(data))
+        check_rising(sequence, self._last_sent, self.endpoint)
+        payload = chunk_bytes(data, node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
         self._last_sent = sequence
-        await self._write(streaming_pb2.StreamRequest(data_chunk=chunk).SerializeToString())
+        await self._write(payload)
 
     async def receive(self) -> ChunkResult | None:
         """Return the next result (see the port). Metrics that come unasked are kept in `metrics`."""

@@ -95,7 +95,7 @@ class HttpServerSession:
             self.outbox.put_now(*error_event(ending))
 
     def end(self) -> None:
-        """Let everybody go who waits for something of this session; what was sent can still be read."""
+        """Let everybody go who waits for something of it; what was sent can still be read."""
         self._let_late_ones_go()
         self.inbox.end()
         self.outbox.end()

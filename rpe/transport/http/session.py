@@ -19,6 +19,7 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport.failures import check_rising
 from rpe.transport.http.exchange import HttpExchange
 from rpe.transport.http.interrupting import Interrupted, Waits
 from rpe.transport.http.keys import (
@@ -123,13 +124,7 @@ class HttpClientSession:
                 endpoint=self.endpoint,
                 hint="send them one by one, or use a transport that carries named buffers",
             )
-        if sequence <= self._last_sent:
-            raise DataValidationError(
-                f"is {sequence}, after {self._last_sent}",
-                field="sequence",
-                endpoint=self.endpoint,
-                hint="number chunks strictly upwards",
-            )
+        check_rising(sequence, self._last_sent, self.endpoint)
         check_labels(data)
         beside = {} if node_id == self._entry else {NODE_KEY: node_id}
         if timestamp_ms:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from rpe.data import RuntimeData
 from rpe.errors import (
     ConnectionLost,
-    DataValidationError,
     InvalidRequest,
     RpeError,
     SessionClosed,
     StreamBroken,
 )
+from rpe.transport.failures import check_rising
 from rpe.transport.ports import ChunkResult
 from rpe.transport.webrtc.plain_channel import PlainChannel
 from rpe.transport.webrtc.plain_peer import PLAIN_LABEL, PlainPeer
@@ -55,12 +55,7 @@ class PlainClientSession:
         """Send one chunk (see the port); plain mode takes a single buffer, and no name of a node."""
         if self._finished or self._error is not None:
             raise self._dead()
-        if sequence <= self._last_sent:
-            raise DataValidationError(
-                f"is {sequence}, after {self._last_sent}",
-                field="sequence",
-                hint="number chunks strictly upwards",
-            )
+        check_rising(sequence, self._last_sent, self.endpoint)
         if isinstance(data, Mapping):
             raise InvalidRequest("plain mode sends one buffer in a chunk", endpoint=self.endpoint)
         self._last_sent = sequence

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from rpe.data import RuntimeData
 from rpe.errors import (
     ConnectionLost,
-    DataValidationError,
     InvalidRequest,
     ProtocolViolation,
     RemoteTimeout,
@@ -17,6 +16,8 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport.failures import check_rising
+from rpe.transport.messages.chunks import chunk_bytes
 from rpe.transport.messages.errors import application_error
 from rpe.transport.ports import ChunkResult, Metadata
 from rpe.transport.webrtc.calls import StreamCall
@@ -28,7 +29,6 @@ from rpe.transport.webrtc.results import read_outputs, read_response
 from rpe.transport.webrtc.settings import WebrtcSettings
 from rpe.transport.webrtc.status import late
 from rpe.wire.generated.remotemedia.v1 import streaming_pb2
-from rpe.wire.protobuf import encode as encode_data
 
 __all__ = ["WebrtcClientSession"]
 
@@ -122,19 +122,8 @@ class WebrtcClientSession:
         """Send one chunk (see the port). Raises SessionClosed after `finish`, or the session's own error."""
         if self._finished or self._error is not None:
             raise self._dead()
-        if sequence <= self._last_sent:
-            raise DataValidationError(
-                f"is {sequence}, after {self._last_sent}",
-                field="sequence",
-                hint="number chunks strictly upwards",
-            )
-        chunk = streaming_pb2.DataChunk(node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
-        if isinstance(data, Mapping):
-            for name, value in data.items():
-                chunk.named_buffers[name].CopyFrom(encode_data(value))
-        else:
-            chunk.buffer.CopyFrom(encode_data(data))
-        payload = streaming_pb2.StreamRequest(data_chunk=chunk).SerializeToString()
+        check_rising(sequence, self._last_sent, self.endpoint)
+        payload = chunk_bytes(data, node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
         self._last_sent = sequence
         await self._write(payload, lossy=self._lossy)
 
