@@ -40,6 +40,8 @@ DECODERS: list[Callable[[bytes | str], Any]] = [
 
 def sendable(data: RuntimeData) -> bool:
     """Whether JSON can carry it, told without the codec."""
+    if any(label.startswith("rpe-") for label in data.metadata):
+        return False  # labels of that kind belong to the wire
     return not isinstance(data, Audio) or bool(np.isfinite(data.samples.astype(np.float64)).all())
 
 
