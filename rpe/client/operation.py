@@ -59,6 +59,7 @@ class Operation(ABC, Generic[T]):
         "manifest",
         "records",
         "repeatable",
+        "retry",
         "started_s",
         "tried",
     )
@@ -71,12 +72,14 @@ class Operation(ABC, Generic[T]):
         started_s: float,
         timeout_s: float,
         repeatable: bool,
+        retry: RetrySettings,
     ) -> None:
         self.manifest = manifest
         self.identity = identity
         self.started_s = started_s
         self.deadline_s = started_s + timeout_s
         self.repeatable = repeatable
+        self.retry = retry
         self.attempts = 0
         self.tried: Sequence[Member] = ()
         self.records: Sequence[AttemptRecord] = ()
@@ -99,7 +102,6 @@ class Operation(ABC, Generic[T]):
         self,
         record: AttemptRecord,
         member: Member,
-        settings: RetrySettings,
         rng: Random,
         *,
         elsewhere: bool,
@@ -116,7 +118,7 @@ class Operation(ABC, Generic[T]):
             self._rounds += 1
             self.tried = ()
         return decide_retry(
-            settings,
+            self.retry,
             attempts_made=self.attempts,
             retryable=error.retryable,
             maybe_executed=error.maybe_executed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -93,6 +94,7 @@ class ReliableClient:
         *,
         timeout_s: float | None = None,
         repeatable: bool | None = None,
+        max_retries: int | None = None,
         operation_id: str | None = None,
         metadata: Metadata = NO_METADATA,
     ) -> ExecutionResult:
@@ -103,6 +105,7 @@ class ReliableClient:
             data: the input of the pipeline's entry node, or inputs by node id.
             timeout_s: the deadline of it all, from now; the settings' own where it is None.
             repeatable: whether doing it twice is harmless; the settings' own where it is None.
+            max_retries: attempts after the first one, at most; the settings' own where it is None.
             operation_id: a name for this operation, in records, and sent with each attempt so
                 that servers can tell which belong together.
             metadata: further pairs that travel with each attempt.
@@ -118,6 +121,7 @@ class ReliableClient:
             self._clock.now(),
             settings.timeout_s if timeout_s is None else timeout_s,
             settings.repeatable if repeatable is None else repeatable,
+            settings.retry if max_retries is None else replace(settings.retry, max_retries=max_retries),
         )
         operation.inputs = {manifest.entry: data} if isinstance(data, Payload) else data
         lease, result = await self._attempt(operation, settings.attempt_timeout_s)
@@ -148,6 +152,7 @@ class ReliableClient:
             self._clock.now(),
             settings.stream_timeout_s if timeout_s is None else timeout_s,
             repeatable=True,
+            retry=settings.retry,
         )
         lease, session = await self._attempt(operation, settings.open_timeout_s)
         lease.vouch(self._clock.now())
@@ -213,7 +218,7 @@ class ReliableClient:
         """
         if self._closed:
             raise SessionClosed("the client is closed")
-        max_retries = self.settings.retry.max_retries
+        max_retries = operation.retry.max_retries
         pool = self._pool
         selector = pool.selector
         now_s = operation.started_s
@@ -253,9 +258,7 @@ class ReliableClient:
         record = lease.fail(outcome_of(error), now_s, error, pushback_s)
         member = lease.pick.member
         elsewhere = self._pool.selector.untried((*operation.tried, member), now_s)
-        decision = operation.decide(
-            record, member, self.settings.retry, self._rng, elsewhere=elsewhere, pushback_s=pushback_s
-        )
+        decision = operation.decide(record, member, self._rng, elsewhere=elsewhere, pushback_s=pushback_s)
         if not decision.retry:
             raise operation.failed() from error
         if not self._budget.try_withdraw(now_s):
