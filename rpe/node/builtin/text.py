@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from rpe.data import Text
 from rpe.node.contract import NodeCall, node
-from rpe.node.params import text
+from rpe.node.params import Params, text
 
-__all__ = ["LOWER_CASE", "REPLACE", "STRIP", "UPPER_CASE"]
+__all__ = ["LOWER_CASE", "REPLACE", "STRIP", "TEMPLATE", "UPPER_CASE"]
 
 _TEXT = ("text",)
 
@@ -35,3 +37,27 @@ def STRIP(data: Text, call: NodeCall) -> Text:  # noqa: N802
 def REPLACE(data: Text, call: NodeCall) -> Text:  # noqa: N802
     """Put `replacement` wherever `find` stands."""
     return replace(data, text=data.text.replace(call.params["find"], call.params["replacement"]))
+
+
+_PLACE = "{text}"
+
+
+class _TemplateParams:
+    """Reads a template, which must say where the text goes."""
+
+    _params = Params(text("template"))
+
+    def read(self, raw: Mapping[str, Any], where: str) -> tuple[Mapping[str, Any], list[str]]:
+        values, problems = self._params.read(raw, where)
+        if not problems and _PLACE not in values["template"]:
+            problems = [f"{where}.template must hold {_PLACE}, where the text goes"]
+        return values, problems
+
+
+@node("Template", takes=_TEXT, gives=_TEXT)
+def _template(data: Text, call: NodeCall) -> Text:
+    return replace(data, text=call.params["template"].replace(_PLACE, data.text))
+
+
+TEMPLATE = replace(_template, params=_TemplateParams())
+"""Puts text into a `template` wherever it says `{text}`; other braces mean nothing."""
