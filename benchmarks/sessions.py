@@ -18,6 +18,7 @@ from benchmarks.bare.http import HttpStream
 from benchmarks.bare.webrtc import BarePeer, WebrtcStream
 from benchmarks.chunks import AUDIO, CHUNK_S, ECHO
 from benchmarks.harness import median
+from rpe.client import StreamSession
 
 __all__ = ["SERVERS", "Open", "Paced", "Stream", "bare_opener", "own_opener"]
 
@@ -47,7 +48,7 @@ Open = Callable[[], Awaitable[Stream]]
 class OwnStream:
     """A session of the reliable client."""
 
-    def __init__(self, session: rpe.ReliableSession) -> None:
+    def __init__(self, session: StreamSession) -> None:
         self._session = session
 
     async def send(self, sequence: int) -> int:

@@ -27,8 +27,10 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "DataValidationError",
+    "Downstream",
     "DuplicateTransport",
     "ErrorKind",
+    "HopLimitExceeded",
     "InvalidRequest",
     "ManifestFetchFailed",
     "ManifestInvalid",
@@ -231,8 +233,31 @@ class RemoteTimeout(RpeError):
 # --- the remote execution --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Downstream:
+    """What failed behind the server that told of it: a machine that its pipeline had called in turn.
+
+    kind, code: those of the error as it was where it happened.
+    node, endpoint: the node that made the call, and whom it called.
+    hop: the number of calls from machine to machine from where the operation began to that endpoint.
+    retryable, maybe_executed: whether the server would have the operation tried again, and whether
+        it may have been executed.
+    """
+
+    kind: ErrorKind
+    code: str
+    hop: int
+    node: str | None = None
+    endpoint: str | None = None
+    retryable: bool = False
+    maybe_executed: bool = True
+
+
 class RemoteExecutionFailed(RpeError):
-    """The server ran the pipeline, and the pipeline failed; `error_type` is the server's own word."""
+    """The server ran the pipeline, and the pipeline failed; `error_type` is the server's own word.
+
+    `downstream` is set where the server says that what failed lies behind it.
+    """
 
     code = "remote_execution_failed"
     kind = ErrorKind.REMOTE_EXECUTION
@@ -240,17 +265,33 @@ class RemoteExecutionFailed(RpeError):
     default_maybe_executed = True
     default_hint = "look at the failing node on the server"
 
-    def __init__(self, message: str, *, error_type: str = "unspecified", **details: object) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: str = "unspecified",
+        downstream: Downstream | None = None,
+        **details: object,
+    ) -> None:
         super().__init__(message, **details)  # type: ignore[arg-type]
         self.error_type = error_type
+        self.downstream = downstream
 
 
 class AuthenticationFailed(RpeError):
-    """The server refused our credentials, before doing anything."""
+    """The server refused our credentials, before doing anything.
+
+    It is retryable where another token may be had at once. `token_refused` is False where
+    it was not the token: it is good, but allows too little, or somebody else's was refused.
+    """
 
     code = "authentication_failed"
     kind = ErrorKind.CONFIGURATION
     default_hint = "check the token that is configured for this endpoint"
+
+    def __init__(self, message: str, *, token_refused: bool = True, **details: object) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]
+        self.token_refused = token_refused
 
 
 class SessionClosed(RpeError):
@@ -320,6 +361,21 @@ class ManifestInvalid(ConfigurationError):
     def __init__(self, message: str, *, problems: Sequence[str] = (), **details: object) -> None:
         super().__init__("; ".join([message, *problems]), **details)  # type: ignore[arg-type]
         self.problems = tuple(problems)
+
+
+class HopLimitExceeded(ConfigurationError):
+    """Pipelines call each other through more machines than may be: most likely they go round in a circle.
+
+    `hops` is the number of the call that was one too many, counted from where the operation began;
+    None where it is not known.
+    """
+
+    code = "hop_limit_exceeded"
+    default_hint = "look for a pipeline in this chain that calls itself through others"
+
+    def __init__(self, message: str, *, hops: int | None = None, **details: object) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]
+        self.hops = hops
 
 
 class ManifestFetchFailed(RpeError):

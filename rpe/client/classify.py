@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rpe.errors import (
     AuthenticationFailed,
+    ConfigurationError,
     DataValidationError,
+    HopLimitExceeded,
     ProtocolViolation,
     RemoteExecutionFailed,
     RemoteOverloaded,
@@ -13,9 +15,15 @@ from rpe.errors import (
 )
 from rpe.policy.outcome import OperationOutcome, Outcome
 
-__all__ = ["operation_outcome", "outcome_of", "pushback_of"]
+__all__ = ["lies_behind", "operation_outcome", "outcome_of", "pushback_of"]
 
-_CALLERS_OWN = (AuthenticationFailed, DataValidationError, SessionClosed)
+_CALLERS_OWN = (
+    AuthenticationFailed,
+    ConfigurationError,
+    DataValidationError,
+    HopLimitExceeded,
+    SessionClosed,
+)
 """The caller's own mistakes: they say nothing of the endpoint, in neither direction."""
 
 _REFUSED = frozenset({"resource_limit", "version_mismatch"})
@@ -26,7 +34,9 @@ def outcome_of(error: BaseException) -> Outcome:
     """Return what an attempt that ended with `error` was.
 
     Anything that is not an error of rpe (cancellation above all) is NEUTRAL: it came from
-    this side. A timeout is the endpoint's failure, since a caller that gives up cancels.
+    this side. A timeout is the endpoint's failure, since a caller that gives up cancels. An
+    endpoint that says that what failed lies behind it has answered: it is not blamed, and
+    neither is that taken for a success, since the answer to the question did not come.
     """
     if isinstance(error, ProtocolViolation):
         return Outcome.FAILURE
@@ -34,9 +44,14 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.NEUTRAL
     if isinstance(error, RemoteOverloaded):
         return Outcome.THROTTLE
-    if isinstance(error, RemoteExecutionFailed) and error.error_type in _REFUSED:
+    if lies_behind(error) or (isinstance(error, RemoteExecutionFailed) and error.error_type in _REFUSED):
         return Outcome.NEUTRAL
     return Outcome.FAILURE
+
+
+def lies_behind(error: BaseException) -> bool:
+    """Whether the endpoint has answered that what failed is a machine that it had called in turn."""
+    return isinstance(error, RemoteExecutionFailed) and error.downstream is not None
 
 
 def pushback_of(error: BaseException) -> float | None:

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from random import Random
 from typing import Generic, TypeVar
 
+from rpe.client.classify import lies_behind
 from rpe.data import RuntimeData
 from rpe.errors import (
     AllEndpointsFailed,
+    AuthenticationFailed,
     CircuitBreakerOpen,
     ConfigurationError,
     RemoteTimeout,
@@ -22,7 +24,7 @@ from rpe.errors import (
 from rpe.manifest.model import Manifest
 from rpe.policy.member import Member
 from rpe.policy.pick import Refusal, RefusalReason
-from rpe.policy.retry import RetryDecision, RetrySettings, decide_retry
+from rpe.policy.retry import RetryDecision, RetryReason, RetrySettings, decide_retry
 from rpe.telemetry.record import AttemptRecord
 from rpe.transport.ports import (
     ATTEMPT_KEY,
@@ -52,6 +54,8 @@ class Operation(ABC, Generic[T]):
 
     __slots__ = (
         "_metadata",
+        "_reauthenticated",
+        "_refused_tokens",
         "_rounds",
         "attempts",
         "deadline_s",
@@ -84,7 +88,14 @@ class Operation(ABC, Generic[T]):
         self.tried: Sequence[Member] = ()
         self.records: Sequence[AttemptRecord] = ()
         self._metadata = metadata
+        self._reauthenticated = False
+        self._refused_tokens = 0
         self._rounds = 0
+
+    @property
+    def tries(self) -> int:
+        """The attempts that count as such: all but those that were made again with another token."""
+        return self.attempts - self._refused_tokens
 
     @abstractmethod
     def send(self, client: PipelineClient, now_s: float, limit_s: float) -> Awaitable[T]:
@@ -107,11 +118,19 @@ class Operation(ABC, Generic[T]):
         elsewhere: bool,
         pushback_s: float | None,
     ) -> RetryDecision:
-        """Take a failed attempt's record, and decide what follows it."""
+        """Take a failed attempt's record, and decide what follows it.
+
+        One that was refused for its token, where there may be another now, is made again at once,
+        by whichever endpoint is next, and is no retry: a server was asked, and did nothing. That
+        is done once; the next refusal is final.
+        """
         error = record.error
         if error is None:
             raise AssertionError("a failed attempt has an error")
         self.records = (*self.records, record)
+        remaining_s = self.deadline_s - record.ended_s
+        if isinstance(error, AuthenticationFailed):
+            return self._reauthenticate(error, remaining_s)
         if elsewhere:
             self.tried = (*self.tried, member)
         else:
@@ -119,16 +138,29 @@ class Operation(ABC, Generic[T]):
             self.tried = ()
         return decide_retry(
             self.retry,
-            attempts_made=self.attempts,
-            retryable=error.retryable,
+            attempts_made=self.tries,
+            # What failed behind a server was tried by it as often as it may: asking the same again
+            # would multiply the tries, and only a server that stands elsewhere may come through.
+            retryable=error.retryable and (elsewhere or not lies_behind(error)),
             maybe_executed=error.maybe_executed,
             repeatable=self.repeatable,
             pushback_s=pushback_s,
             elsewhere=elsewhere,
-            remaining_s=self.deadline_s - record.ended_s,
+            remaining_s=remaining_s,
             rng=rng,
             rounds_made=max(self._rounds, 1),
         )
+
+    def _reauthenticate(self, error: AuthenticationFailed, remaining_s: float) -> RetryDecision:
+        if not error.retryable or self._reauthenticated:
+            return RetryDecision(False, 0.0, RetryReason.NOT_RETRYABLE)
+        if error.maybe_executed and not self.repeatable:
+            return RetryDecision(False, 0.0, RetryReason.MAYBE_EXECUTED)
+        if remaining_s <= 0.0:
+            return RetryDecision(False, 0.0, RetryReason.NO_TIME)
+        self._reauthenticated = True
+        self._refused_tokens += 1
+        return RetryDecision(True, 0.0, RetryReason.REAUTHENTICATE)
 
     def refused(self, refusal: Refusal, now_s: float) -> RpeError:
         """Return the error of an operation for which no endpoint could be picked."""
@@ -158,7 +190,7 @@ class Operation(ABC, Generic[T]):
         if last is None:
             raise AssertionError("a failed attempt has an error")
         summaries = tuple(record.summary(self.started_s) for record in self.records)
-        if len(summaries) == 1 or not last.retryable:
+        if len(summaries) == 1 or not last.retryable or isinstance(last, AuthenticationFailed):
             last.attempts = summaries
             return last
         maybe_executed = any(

@@ -7,30 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from rpe.client.classify import operation_outcome, outcome_of, pushback_of
-from rpe.client.operation import Execution, Opening, Operation
-from rpe.client.pool import EndpointPool, Lease
+from rpe.client.attempts import Attempts
+from rpe.client.legs import Journey, Leg, PoolLegs
+from rpe.client.moving import MovingSession
+from rpe.client.moving_core import Mover
+from rpe.client.operation import Execution, Opening
+from rpe.client.pool import EndpointPool
 from rpe.client.prober import Prober
-from rpe.client.session import ReliableSession
+from rpe.client.session import ReliableSession, StreamSession
 from rpe.client.settings import ClientSettings
-from rpe.client.statistics import ClientStatistics, Tally
+from rpe.client.statistics import ClientStatistics
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.data import Payload, RuntimeData
-from rpe.errors import RpeError, SessionClosed
 from rpe.manifest.model import Manifest
 from rpe.policy.budget import RetryBudget
-from rpe.policy.deadline import attempt_timeout_s
-from rpe.policy.outcome import OperationOutcome
-from rpe.policy.pick import Refusal
-from rpe.telemetry.record import Observer, OperationRecord
+from rpe.telemetry.record import Observer
 from rpe.transport.ports import NO_METADATA, ExecutionResult, Metadata
 from rpe.transport.registry import get_transport
 
 __all__ = ["ReliableClient", "connect"]
-
-T = TypeVar("T")
 
 
 def connect(
@@ -80,12 +77,10 @@ class ReliableClient:
         self.settings = settings
         self._pool = pool
         self._clock = clock
-        self._rng = rng
-        self._budget = RetryBudget(settings.budget)
-        self._tally = Tally()
+        self._attempts = Attempts(pool, RetryBudget(settings.budget), clock, rng)
+        self._moving: set[asyncio.Task[None]] = set()
         self._prober = Prober(pool, settings.health, clock, rng)
         self._probing: asyncio.Task[None] | None = None
-        self._closed = False
 
     async def execute(
         self,
@@ -124,10 +119,16 @@ class ReliableClient:
             settings.retry if max_retries is None else replace(settings.retry, max_retries=max_retries),
         )
         operation.inputs = {manifest.entry: data} if isinstance(data, Payload) else data
-        lease, result = await self._attempt(operation, settings.attempt_timeout_s)
+        attempts = self._attempts
+        attempts.begin(operation)
+        try:
+            lease, result = await attempts.run(operation, settings.attempt_timeout_s, operation.started_s)
+        except BaseException as error:
+            attempts.failed(operation, self._clock.now(), error, None)
+            raise
         now_s = self._clock.now()
         lease.succeed(now_s)
-        self._succeeded(operation, now_s, lease)
+        attempts.succeeded(operation, now_s, lease)
         return result
 
     async def open_stream(
@@ -135,47 +136,68 @@ class ReliableClient:
         manifest: Manifest,
         *,
         timeout_s: float | None = None,
+        repeatable: bool | None = None,
         operation_id: str | None = None,
         metadata: Metadata = NO_METADATA,
-    ) -> ReliableSession:
+    ) -> StreamSession:
         """Open a session on whichever endpoint takes it; use it as an async context manager.
 
-        Opening is retried elsewhere, since nothing has been sent yet. An open session is
-        bound to its endpoint: when that fails, StreamBroken tells the last chunk answered.
-        `timeout_s` is the deadline of the whole session.
+        Opening is retried elsewhere, since nothing has been sent yet. What follows when the
+        endpoint fails later depends on `repeatable`.
+
+        Arguments:
+            manifest: the pipeline.
+            timeout_s: the deadline of the whole session, from now; the settings' own where it is None.
+            repeatable: whether the results of a chunk depend on that chunk alone (None: as the
+                settings say). The session is then a MovingSession: when its endpoint fails, what
+                was not answered is sent again to another one. Otherwise it is a ReliableSession,
+                bound to its endpoint: when that fails, StreamBroken tells the last chunk answered.
+            operation_id, metadata: as for `execute`.
+
+        Raises an error of `rpe.errors` that lists the attempts made.
         """
         settings = self.settings
-        operation = Opening(
+        arguments = (
             manifest,
             operation_id,
             metadata,
             self._clock.now(),
             settings.stream_timeout_s if timeout_s is None else timeout_s,
-            repeatable=True,
-            retry=settings.retry,
         )
-        lease, session = await self._attempt(operation, settings.open_timeout_s)
-        lease.vouch(self._clock.now())
+        if settings.repeatable if repeatable is None else repeatable:
+            return await self._open_moving(Journey(*arguments, settings.retry))
+        return await self._open_bound(Opening(*arguments, repeatable=True, retry=settings.retry))
 
-        def on_end(error: BaseException | None) -> None:
-            now_s = self._clock.now()
-            if error is None:
-                self._succeeded(operation, now_s, lease)
-            else:
-                self._failed(operation, now_s, error, lease)
+    async def open_legs(self, journey: Journey) -> tuple[PoolLegs, Leg]:
+        """Open the first leg of a session whose owner moves it: return where the next ones come from, and it.
 
-        return ReliableSession(session, lease, manifest.entry, self._clock, on_end)
+        The owner tells the legs how the session ends. Raises what `open_stream` does.
+        """
+        attempts = self._attempts
+        attempts.begin(journey)
+        legs = PoolLegs(attempts, journey, self.settings.open_timeout_s)
+        try:
+            return legs, await legs.open()
+        except BaseException as error:
+            attempts.failed(journey, self._clock.now(), error, None)
+            raise
 
     def statistics(self) -> ClientStatistics:
         """Return what has been counted, and how each endpoint stands now."""
-        endpoints = self._pool.statistics()
+        endpoints, tally = self._pool.statistics(), self._attempts.tally
         return ClientStatistics(
-            operations=self._tally.operations(),
-            errors=dict(self._tally.errors),
-            retries=self._tally.retries,
+            operations=tally.operations(),
+            errors=dict(tally.errors),
+            retries=tally.retries,
             in_flight=sum(endpoint.in_flight for endpoint in endpoints.values()),
             endpoints=endpoints,
+            moves=tally.moves,
         )
+
+    @property
+    def pool_size(self) -> int:
+        """How many endpoints the pool has now."""
+        return len(self._pool.clients)
 
     def add_endpoint(self, endpoint: str) -> None:
         """Add an endpoint to the pool; it is used from the next pick on."""
@@ -186,14 +208,15 @@ class ReliableClient:
         self._pool.remove(endpoint)
 
     async def close(self) -> None:
-        """Stop health checks and close connections. Closing twice is harmless."""
-        if self._closed:
+        """Stop health checks, end sessions that move, close connections. Closing twice is harmless."""
+        if self._attempts.closed:
             return
-        self._closed = True
+        self._attempts.closed = True
+        tasks = [*self._moving] if self._probing is None else [self._probing, *self._moving]
         try:
-            if self._probing is not None:
-                self._probing.cancel()
-                await asyncio.gather(self._probing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             await self._pool.close()
 
@@ -210,98 +233,36 @@ class ReliableClient:
     def __repr__(self) -> str:
         return f"ReliableClient({', '.join(self._pool.selector.members)})"
 
-    async def _attempt(self, operation: Operation[T], bound_s: float | None) -> tuple[Lease, T]:
-        """Try until an attempt succeeds, and return it, still running, with what it gave.
-
-        Whatever else ends the operation is raised, after it was recorded; every attempt
-        before has then ended with its outcome.
-        """
-        if self._closed:
-            raise SessionClosed("the client is closed")
-        max_retries = operation.retry.max_retries
-        pool = self._pool
-        selector = pool.selector
-        now_s = operation.started_s
-        self._budget.deposit(now_s)
+    async def _open_bound(self, operation: Opening) -> ReliableSession:
+        attempts, clock = self._attempts, self._clock
+        attempts.begin(operation)
         try:
-            while True:
-                limit_s = attempt_timeout_s(
-                    operation.deadline_s - now_s,
-                    per_attempt_s=bound_s,
-                    retries_left=max_retries - operation.attempts,
-                    splittable=operation.repeatable,
-                )
-                # The last attempt, and one that cannot be made again, is not risked on a probe.
-                careful = operation.attempts >= max_retries or not operation.repeatable
-                pick = selector.pick(now_s, operation.tried, no_probe=careful, lease_s=limit_s)
-                if isinstance(pick, Refusal):
-                    raise operation.refused(pick, now_s)
-                operation.attempts += 1
-                lease = Lease(pool, operation, pick, now_s, limit_s)
-                try:
-                    if pool.observers:
-                        pool.announce(lease)
-                    return lease, await operation.send(pool.clients[pick.member.key], now_s, limit_s)
-                except RpeError as error:
-                    now_s = await self._after(operation, lease, error)
-                except BaseException as error:
-                    lease.fail(outcome_of(error), self._clock.now(), None)
-                    raise
+            lease, session = await attempts.run(operation, self.settings.open_timeout_s, operation.started_s)
         except BaseException as error:
-            self._failed(operation, self._clock.now(), error, None)
+            attempts.failed(operation, clock.now(), error, None)
             raise
+        lease.vouch(clock.now())
 
-    async def _after(self, operation: Operation[Any], lease: Lease, error: RpeError) -> float:
-        """Wait before the next attempt and return the time; raise the final error where there is none."""
-        now_s = self._clock.now()
-        pushback_s = pushback_of(error)
-        record = lease.fail(outcome_of(error), now_s, error, pushback_s)
-        member = lease.pick.member
-        elsewhere = self._pool.selector.untried((*operation.tried, member), now_s)
-        decision = operation.decide(record, member, self._rng, elsewhere=elsewhere, pushback_s=pushback_s)
-        if not decision.retry:
-            raise operation.failed() from error
-        if not self._budget.try_withdraw(now_s):
-            raise operation.failed(budget_empty=True) from error
-        self._tally.retries += 1
-        if decision.delay_s > 0:
-            await self._clock.sleep(decision.delay_s)
-        return self._clock.now()
+        def on_end(error: BaseException | None) -> None:
+            now_s = clock.now()
+            if error is None:
+                attempts.succeeded(operation, now_s, lease)
+            else:
+                attempts.failed(operation, now_s, error, lease)
 
-    def _succeeded(self, operation: Operation[Any], now_s: float, lease: Lease) -> None:
-        self._tally.ok += 1
-        if self._pool.observers:
-            self._tell(operation, now_s, OperationOutcome.OK, "ok", None, lease)
+        return ReliableSession(session, lease, operation.manifest.entry, clock, on_end)
 
-    def _failed(
-        self, operation: Operation[Any], now_s: float, error: BaseException, lease: Lease | None
-    ) -> None:
-        outcome = operation_outcome(error)
-        known = error if isinstance(error, RpeError) else None
-        code = "cancelled" if known is None else known.code
-        self._tally.add_error(outcome, code)
-        if self._pool.observers:
-            self._tell(operation, now_s, outcome, code, known, lease)
+    async def _open_moving(self, journey: Journey) -> MovingSession:
+        legs, leg = await self.open_legs(journey)
+        return MovingSession(legs, leg, journey.manifest.entry, self.settings, self._clock, self._keep_moving)
 
-    def _tell(
-        self,
-        operation: Operation[Any],
-        now_s: float,
-        outcome: OperationOutcome,
-        code: str,
-        error: RpeError | None,
-        lease: Lease | None,
-    ) -> None:
-        record = OperationRecord(
-            operation.identity or "",
-            operation.kind,
-            operation.started_s,
-            now_s,
-            outcome,
-            code,
-            operation.attempts,
-            None if lease is None else lease.pick.member.key,
-            error,
-        )
-        for observer in self._pool.observers:
-            observer.on_operation(record)
+    def _keep_moving(self, mover: Mover) -> asyncio.Task[None]:
+        task = asyncio.create_task(mover.run(), name="rpe moving session")
+        self._moving.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._moving.discard(task)
+            mover.leave()  # a task that is cancelled before it began has ended nothing
+
+        task.add_done_callback(ended)
+        return task

@@ -1,11 +1,11 @@
-"""A session of the reliable client: one attempt whose outcome is known when the stream has ended."""
+"""Sessions of the reliable client, and the one that is bound to its endpoint."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rpe.client.classify import outcome_of, pushback_of
 from rpe.client.pool import Lease
@@ -15,12 +15,64 @@ from rpe.errors import DataValidationError, RpeError, SessionClosed
 from rpe.policy.outcome import Outcome
 from rpe.transport.ports import ChunkResult, ClientStreamSession
 
-__all__ = ["ReliableSession"]
+__all__ = ["ReliableSession", "StreamSession"]
+
+
+class StreamSession(Protocol):
+    """An open session: numbered chunks go out, results come in. Use it as an async context manager.
+
+    Exactly one task may send, and exactly one may receive, at a time. After an error the
+    session is dead and every further call raises that error.
+    """
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that the session is at."""
+        ...
+
+    @property
+    def session_id(self) -> str:
+        """The server's own name of the session."""
+        ...
+
+    async def send(
+        self,
+        data: RuntimeData | Mapping[str, RuntimeData],
+        *,
+        node_id: str | None = None,
+        sequence: int | None = None,
+        timestamp_ms: int = 0,
+    ) -> int:
+        """Send one chunk to the pipeline's entry node, or to `node_id`; return its sequence number."""
+        ...
+
+    async def receive(self) -> ChunkResult | None:
+        """Return the next result; None once the server has closed the session in good order."""
+        ...
+
+    async def finish(self) -> None:
+        """Say that no chunk follows; results still come until `receive` returns None."""
+        ...
+
+    def cancel(self) -> None:
+        """End the session at once; the endpoint is not blamed. Harmless when it has ended."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[ChunkResult]:
+        """Iterate over the results until the session is closed."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class ReliableSession:
-    """An open session with one endpoint. Use it as an async context manager.
+    """An open session with one endpoint, to which it is bound: fills `StreamSession`.
 
+    It is one attempt, whose outcome is known when the stream has ended.
     The attempt counts as a success when the server has closed the session in good order, as
     the endpoint's failure when the stream broke (also after good results), and as neutral
     when the caller walked away: by `cancel`, by leaving the context early, or by dropping

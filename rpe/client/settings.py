@@ -12,6 +12,16 @@ from rpe.policy.retry import RetrySettings
 
 __all__ = ["ClientSettings"]
 
+_ABOVE_ZERO = (
+    "timeout_s",
+    "attempt_timeout_s",
+    "stream_timeout_s",
+    "open_timeout_s",
+    "replay_chunks",
+    "replay_bytes",
+    "stream_stall_timeout_s",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
@@ -25,7 +35,15 @@ class ClientSettings:
         stream_timeout_s: the deadline of a whole session.
         open_timeout_s: how long a session may take to be ready, at one endpoint.
         repeatable: whether doing an operation twice is harmless. Where it is not, only what
-            certainly was not executed is retried. Each operation can say so for itself.
+            certainly was not executed is retried. Each operation can say so for itself. Of a
+            session it says that the results of a chunk depend on that chunk alone: such a
+            session is moved to another endpoint when its own fails.
+        replay_chunks, replay_bytes: how much a session that moves keeps to be sent again, at
+            most: chunks that are not answered yet. When they are so many, `send` waits.
+        stream_stall_timeout_s: when chunks of a session that moves are unanswered, and its
+            caller has waited so long for a result, the endpoint counts as failed and the session
+            moves. None trusts the transport to notice; set it only where every chunk is
+            answered sooner than that.
         retry, budget, breaker, health: the policies (see `rpe.policy`).
         load_balance: `round_robin`, `least_connections` or `random`.
         panic_threshold: when fewer than this share of the endpoints pass their health
@@ -37,6 +55,9 @@ class ClientSettings:
     stream_timeout_s: float = 3600.0
     open_timeout_s: float = 10.0
     repeatable: bool = False
+    replay_chunks: int = 256
+    replay_bytes: int = 16 * 1024 * 1024
+    stream_stall_timeout_s: float | None = None
     retry: RetrySettings = field(default_factory=RetrySettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
@@ -45,7 +66,7 @@ class ClientSettings:
     panic_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("timeout_s", "attempt_timeout_s", "stream_timeout_s", "open_timeout_s"):
+        for name in _ABOVE_ZERO:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name} is {value}, but must be above 0")

@@ -55,25 +55,31 @@ class EndpointStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ClientStatistics:
-    """A client's counts since it was made, and its endpoints as they are now."""
+    """A client's counts since it was made, and its endpoints as they are now.
+
+    `retries` counts every attempt after an operation's first one, `moves` the sessions that
+    were moved to another endpoint, each time that they were.
+    """
 
     operations: Mapping[OperationOutcome, int]
     errors: Mapping[str, int]
     retries: int
     in_flight: int
     endpoints: Mapping[str, EndpointStatistics]
+    moves: int = 0
 
 
 class Tally:
     """The running counts of operations."""
 
-    __slots__ = ("errors", "ok", "outcomes", "retries")
+    __slots__ = ("errors", "moves", "ok", "outcomes", "retries")
 
     def __init__(self) -> None:
         self.ok = 0
         self.outcomes: Counter[OperationOutcome] = Counter()
         self.errors: Counter[str] = Counter()
         self.retries = 0
+        self.moves = 0
 
     def add_error(self, outcome: OperationOutcome, code: str) -> None:
         """Count an operation that did not succeed."""

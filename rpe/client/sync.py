@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from rpe.client.reliable import ReliableClient, connect
-from rpe.client.session import ReliableSession
+from rpe.client.session import StreamSession
 from rpe.client.statistics import ClientStatistics
 from rpe.data import RuntimeData
 from rpe.errors import SessionClosed
@@ -115,7 +115,7 @@ class SyncClient:
         self._loop.close()
 
 
-async def _send_all(session: ReliableSession, chunks: Iterator[RuntimeData]) -> None:
+async def _send_all(session: StreamSession, chunks: Iterator[RuntimeData]) -> None:
     """Send every chunk, taking each one in a thread, since the iterable may block."""
     end = object()
     try:

@@ -27,6 +27,16 @@ from rpe.policy.breaker import (
     breaker_diagram,
 )
 from rpe.policy.budget import BudgetSettings, BudgetStatistics, RetryBudget
+from rpe.policy.chain import ChainHealth
+from rpe.policy.chain_step import (
+    ChainSettings,
+    StepState,
+    StepStatistics,
+    StepSwitch,
+    Turn,
+    TurnKind,
+    chain_diagram,
+)
 from rpe.policy.cooldown import CooldownSettings, cooldown_s
 from rpe.policy.deadline import attempt_timeout_s
 from rpe.policy.health import HealthSettings, HealthState, HealthVerdict
@@ -49,6 +59,8 @@ __all__ = [
     "BudgetSettings",
     "BudgetStatistics",
     "Candidate",
+    "ChainHealth",
+    "ChainSettings",
     "CooldownSettings",
     "HealthSettings",
     "HealthState",
@@ -70,10 +82,16 @@ __all__ = [
     "RoundRobin",
     "Selector",
     "SelectorStatistics",
+    "StepState",
+    "StepStatistics",
+    "StepSwitch",
     "Transition",
+    "Turn",
+    "TurnKind",
     "attempt_timeout_s",
     "backoff_s",
     "breaker_diagram",
+    "chain_diagram",
     "cooldown_s",
     "decide_retry",
     "make_balancer",

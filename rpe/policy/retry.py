@@ -52,6 +52,8 @@ class RetryReason(enum.StrEnum):
     PUSHBACK_REFUSED = "pushback_refused"
     EXHAUSTED = "exhausted"
     NO_TIME = "no_time"
+    REAUTHENTICATE = "reauthenticate"
+    """Not decided here: a server refused the token, and there may be another one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 
 from rpe.policy.outcome import OperationOutcome, Outcome
-from rpe.telemetry.record import AttemptRecord, BreakerRecord, HealthRecord, Observer, OperationRecord
+from rpe.telemetry.record import (
+    AttemptRecord,
+    BreakerRecord,
+    ChainRecord,
+    HealthRecord,
+    Observer,
+    OperationRecord,
+)
 
 __all__ = ["LogObserver"]
 
@@ -56,3 +63,9 @@ class LogObserver(Observer):
         """Log a change of a health verdict."""
         state = "healthy" if record.healthy else "unhealthy"
         self._logger.warning("health checks say %s is %s: %s", record.endpoint, state, record.detail)
+
+    def on_chain(self, record: ChainRecord) -> None:
+        """Log that a step of a fallback chain went down or came up."""
+        self._logger.warning(
+            "fallback step %s: %s -> %s (%s)", record.step, record.before, record.after, record.cause
+        )

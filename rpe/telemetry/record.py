@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from rpe.errors import AttemptSummary, RpeError
 from rpe.policy.outcome import OperationOutcome, Outcome
 
-__all__ = ["AttemptRecord", "AttemptStart", "BreakerRecord", "HealthRecord", "Observer", "OperationRecord"]
+__all__ = [
+    "AttemptRecord",
+    "AttemptStart",
+    "BreakerRecord",
+    "ChainRecord",
+    "HealthRecord",
+    "Observer",
+    "OperationRecord",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,17 @@ class HealthRecord:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChainRecord:
+    """A step of a fallback chain went down or came up again, and why."""
+
+    step: str
+    before: str
+    after: str
+    cause: str
+    at_s: float
+
+
 class Observer:
     """What a sink fills in: each method does nothing unless it is overridden.
 
@@ -117,3 +136,6 @@ class Observer:
 
     def on_health(self, record: HealthRecord) -> None:
         """Health checks changed their verdict."""
+
+    def on_chain(self, record: ChainRecord) -> None:
+        """A step of a fallback chain went down or came up."""

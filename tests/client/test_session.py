@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from rpe.client.session import ReliableSession
+from rpe.client.session import StreamSession
 from rpe.client.settings import ClientSettings
 from rpe.data import Text
 from rpe.errors import DataValidationError, RpeError, SessionClosed, StreamBroken
@@ -20,7 +20,7 @@ from tests.support.scripted import MANIFEST, Stage, failing, ok, refused, stage
 QUIET = ClientSettings(health=HealthSettings(enabled=False))
 
 
-async def use(session: ReliableSession, chunks: int) -> list[int]:
+async def use(session: StreamSession, chunks: int) -> list[int]:
     for number in range(chunks):
         await session.send(Text(str(number)))
     await session.finish()
@@ -69,9 +69,9 @@ async def test_a_stream_that_breaks_after_good_results_is_the_endpoints_failure(
         assert [(record.endpoint, record.after) for record in s.recorder.breakers] == [("a", "open")]
 
 
-async def test_a_session_is_not_replayed_after_it_was_open() -> None:
+async def test_a_session_that_is_not_repeatable_stays_where_it_is() -> None:
     async with stage({"a": ok, "b": ok}, replace(QUIET, repeatable=True)) as s:
-        async with await s.client.open_stream(MANIFEST) as session:
+        async with await s.client.open_stream(MANIFEST, repeatable=False) as session:
             opened = s.endpoints[session.endpoint].session
             assert opened is not None
             opened.break_off()
