@@ -8,6 +8,8 @@ from rpe.errors import (
     AuthenticationFailed,
     ConnectionLost,
     DataValidationError,
+    Downstream,
+    HopLimitExceeded,
     InvalidRequest,
     ProtocolViolation,
     RemoteExecutionFailed,
@@ -17,12 +19,14 @@ from rpe.errors import (
     RpeError,
     redact,
 )
+from rpe.transport.downstream import read_context
 from rpe.transport.serving import StatusCode
 
 __all__ = [
     "broken_off",
     "check_rising",
     "failed",
+    "forbidden",
     "invalid",
     "not_offered",
     "pipeline_error",
@@ -47,7 +51,9 @@ def check_rising(sequence: int, last: int, endpoint: str) -> None:
         )
 
 
-def pipeline_error(error_type: str, message: str, *, node: str | None, endpoint: str) -> RpeError:
+def pipeline_error(
+    error_type: str, message: str, *, node: str | None, endpoint: str, context: str = ""
+) -> RpeError:
     """Turn an error that a server gave as its answer into the error it means.
 
     Arguments:
@@ -55,13 +61,38 @@ def pipeline_error(error_type: str, message: str, *, node: str | None, endpoint:
         message: the server's own text; credentials are taken out of it.
         node: the id of the node that failed, where it was named.
         endpoint: where it came from.
+        context: what the server says of it to programs, whatever that is.
     """
     message = redact(message or "the server gave no message")
+    downstream = read_context(context) if context else None
+    if downstream is not None and downstream.code == HopLimitExceeded.code:
+        return HopLimitExceeded(
+            message,
+            endpoint=endpoint,
+            node=node,
+            hops=downstream.hop,
+            maybe_executed=downstream.maybe_executed,
+        )
     if error_type in _VALIDATION:
         return InvalidRequest(f"the server refused the request: {message}", endpoint=endpoint, node=node)
     if error_type == "authentication":
         return AuthenticationFailed(
-            f"the server refused our credentials: {message}", endpoint=endpoint, node=node
+            f"the server refused our credentials: {message}",
+            endpoint=endpoint,
+            node=node,
+            # What a node or a server behind this one was refused is not the token that we sent.
+            token_refused=node is None and downstream is None,
+        )
+    if downstream is not None:
+        return RemoteExecutionFailed(
+            message,
+            endpoint=endpoint,
+            node=node,
+            hint=f"this server answered; what failed lies behind it: look at {_place(downstream)}",
+            error_type=error_type,
+            downstream=downstream,
+            retryable=downstream.retryable,
+            maybe_executed=downstream.maybe_executed,
         )
     return RemoteExecutionFailed(
         f"{error_type}: {message}",
@@ -71,6 +102,12 @@ def pipeline_error(error_type: str, message: str, *, node: str | None, endpoint:
         retryable=False if error_type == "resource_limit" else None,
         maybe_executed=False if error_type in _NEVER_BEGUN else None,
     )
+
+
+def _place(downstream: Downstream) -> str:
+    if downstream.endpoint is not None:
+        return downstream.endpoint
+    return "what its node calls" if downstream.node is None else f"what node {downstream.node} calls"
 
 
 def status_error(
@@ -100,8 +137,15 @@ def timed_out(text: str, endpoint: str) -> RpeError:
     return RemoteTimeout("no answer within the deadline", endpoint=endpoint)
 
 
+def forbidden(text: str, endpoint: str) -> RpeError:
+    """The server, or a gateway before it, knows who asks, and does not allow it."""
+    return AuthenticationFailed(
+        f"the server refused our credentials: {text}", endpoint=endpoint, token_refused=False
+    )
+
+
 def refused_credentials(text: str, endpoint: str) -> RpeError:
-    """The token is missing or wrong, or allows too little."""
+    """The token is missing or wrong."""
     return AuthenticationFailed(f"the server refused our credentials: {text}", endpoint=endpoint)
 
 
@@ -138,7 +182,7 @@ def unavailable(text: str, endpoint: str) -> RpeError:
 _BY_STATUS: dict[StatusCode, Callable[[str, str], RpeError]] = {
     StatusCode.DEADLINE_EXCEEDED: timed_out,
     StatusCode.UNAUTHENTICATED: refused_credentials,
-    StatusCode.PERMISSION_DENIED: refused_credentials,
+    StatusCode.PERMISSION_DENIED: forbidden,
     StatusCode.INVALID_ARGUMENT: invalid,
     StatusCode.FAILED_PRECONDITION: invalid,
     StatusCode.OUT_OF_RANGE: invalid,

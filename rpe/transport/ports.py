@@ -20,6 +20,7 @@ from rpe.transport.serving import PipelineHandler
 
 __all__ = [
     "ATTEMPT_KEY",
+    "HOPS_KEY",
     "NO_METADATA",
     "OPERATION_KEY",
     "ChunkResult",
@@ -46,6 +47,9 @@ OPERATION_KEY = "rpe-operation-id"
 
 ATTEMPT_KEY = "rpe-attempt"
 """The metadata key or header that numbers the attempts of an operation, from 1."""
+
+HOPS_KEY = "rpe-hops"
+"""The metadata key or header that counts the machines a pipeline was called through, 1 for the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationError:
-    """The pipeline failed; the wire carries this as a normal answer."""
+    """The pipeline failed; the wire carries this as a normal answer.
+
+    `context` is for programs: JSON, such as `rpe.transport.downstream` makes.
+    """
 
     error_type: ErrorType
     message: str
     node_id: str = ""
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from rpe.data import RuntimeData
 from rpe.errors import ConnectionLost, DataValidationError, ProtocolViolation, RpeError
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import Bearer
 from rpe.transport.grpc.session import GrpcClientSession
 from rpe.transport.grpc.settings import GrpcSettings
 from rpe.transport.grpc.status import being_cancelled, status_error
@@ -59,9 +60,7 @@ class GrpcPipelineClient:
         settings.check_token(endpoint)
         self.endpoint = endpoint
         self._settings = settings
-        self._base: tuple[tuple[str, str], ...] = (
-            (("authorization", f"Bearer {settings.token}"),) if settings.token is not None else ()
-        )
+        self._bearer = Bearer(settings.token, endpoint)
         self._channel = _make_channel(endpoint, settings)
         self._execute: Any = self._channel.unary_unary(_EXECUTE)
         self._stream: Any = self._channel.stream_stream(_STREAM)
@@ -89,13 +88,16 @@ class GrpcPipelineClient:
                 data_inputs={name: encode(data) for name, data in inputs.items()}
             ).SerializeToString()
         )
+        grant = self._bearer.fixed
+        if grant is None:
+            grant, timeout_s = await self._bearer.ask(timeout_s)
         # None where there is nothing to send: gRPC would copy even an empty tuple.
-        pairs = (*self._base, *metadata) or None
+        pairs = (*grant.pairs, *metadata) or None
         try:
             payload = await self._execute(request, timeout=timeout_s, metadata=pairs)
         except grpc.aio.AioRpcError as error:
             # Without its traceback: its frames hold the call, and a call holds its connection.
-            raise status_error(error, self.endpoint) from error.with_traceback(None)
+            raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
         except grpc.aio.UsageError as error:
             raise _closed(self.endpoint) from error
         except asyncio.CancelledError as error:
@@ -110,7 +112,7 @@ class GrpcPipelineClient:
         if kind == "result":
             return self._read_result(response.result)
         if kind == "error":
-            raise application_error(response.error, self.endpoint)
+            raise grant.judge(application_error(response.error, self.endpoint))
         raise ProtocolViolation("the answer holds neither a result nor an error", endpoint=self.endpoint)
 
     async def open_stream(
@@ -122,24 +124,27 @@ class GrpcPipelineClient:
         metadata: Metadata = NO_METADATA,
     ) -> ClientStreamSession:
         """Open a session and wait until the server says that it is ready (see the port)."""
+        grant, left_s = await self._bearer.ask(min(timeout_s, open_timeout_s))
+        spent_s = min(timeout_s, open_timeout_s) - left_s
         try:
-            call = self._stream(timeout=timeout_s, metadata=(*self._base, *metadata))
+            call = self._stream(timeout=timeout_s - spent_s, metadata=(*grant.pairs, *metadata))
         except grpc.aio.UsageError as error:
             raise _closed(self.endpoint) from error
-        session = GrpcClientSession(call, self.endpoint)
-        await session.open(manifest, client_version=CLIENT_VERSION, open_timeout_s=open_timeout_s)
+        session = GrpcClientSession(call, self.endpoint, grant)
+        await session.open(manifest, client_version=CLIENT_VERSION, open_timeout_s=open_timeout_s - spent_s)
         return session
 
     async def check_health(self, *, timeout_s: float) -> HealthReport:
         """Ask `grpc.health.v1` where the server has it, and GetVersion where it has not."""
         if self._has_health_service:
+            grant, timeout_s = await self._bearer.ask(timeout_s)
             try:
                 payload = await self._check_health(
-                    health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=self._base
+                    health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=grant.pairs
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise status_error(error, self.endpoint) from error.with_traceback(None)
+                    raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
                 self._has_health_service = False
             else:
                 return self._read_health(payload)
@@ -150,11 +155,12 @@ class GrpcPipelineClient:
     async def get_version(self, *, timeout_s: float) -> VersionReport:
         """Ask the server what it speaks and which node types it knows (see the port)."""
         request = execution_pb2.VersionRequest(client_version=CLIENT_VERSION)
+        grant, timeout_s = await self._bearer.ask(timeout_s)
         try:
-            payload = await self._get_version(request, timeout=timeout_s, metadata=self._base)
+            payload = await self._get_version(request, timeout=timeout_s, metadata=grant.pairs)
             response = execution_pb2.VersionResponse.FromString(payload)
         except grpc.aio.AioRpcError as error:
-            raise status_error(error, self.endpoint) from error.with_traceback(None)
+            raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
         except DecodeError as error:
             raise _not_a_message("VersionResponse", self.endpoint) from error
         info = response.version_info

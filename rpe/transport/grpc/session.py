@@ -20,6 +20,7 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import NO_GRANT, Grant
 from rpe.transport.failures import check_rising
 from rpe.transport.grpc.status import being_cancelled, status_error
 from rpe.transport.messages.chunks import chunk_bytes
@@ -43,12 +44,13 @@ class GrpcClientSession:
     `send` or `receive` ends the session; it says SessionClosed from then on.
     """
 
-    def __init__(self, call: Any, endpoint: str) -> None:
+    def __init__(self, call: Any, endpoint: str, grant: Grant = NO_GRANT) -> None:
         self.endpoint = endpoint
         self.session_id = ""
         self.last_answered: int | None = None
         self.metrics: streaming_pb2.StreamMetrics | None = None
         self._call: Any | None = call
+        self._grant = grant
         self._last_sent = -1
         self._finished = False
         self._closed = False
@@ -255,7 +257,7 @@ class GrpcClientSession:
 
     def _fail(self, error: RpeError) -> RpeError:
         if self._error is None:
-            self._error = error
+            self._error = self._grant.judge(error, begun=self._last_sent >= 0)
         self._release()
         return self._error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rpe.errors import ConfigurationError
 from rpe.transport.addresses import is_loopback
+from rpe.transport.credentials import TokenSource, as_token_source
 from rpe.transport.ports import TlsSettings
 
 __all__ = ["GrpcSettings"]
@@ -18,7 +19,7 @@ class GrpcSettings:
     """Settings of one gRPC client.
 
     Arguments:
-        token: bearer token, sent as `authorization` metadata.
+        token: bearer token, sent as `authorization` metadata, or the source of one.
         allow_clear_token: let the token travel without TLS to an address that is not loopback.
         tls: certificates; None is a connection in clear text.
         max_message_bytes: the largest message sent or received.
@@ -33,7 +34,7 @@ class GrpcSettings:
         channel_options: further gRPC channel options, by name.
     """
 
-    token: str | None = field(default=None, repr=False)
+    token: str | TokenSource | None = field(default=None, repr=False)
     allow_clear_token: bool = False
     tls: TlsSettings | None = None
     max_message_bytes: int = 16 * 1024 * 1024
@@ -44,6 +45,7 @@ class GrpcSettings:
     channel_options: Mapping[str, int | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        as_token_source(self.token)
         for name in ("connect_timeout_s", "keepalive_s", "keepalive_timeout_s", "max_message_bytes"):
             value = getattr(self, name)
             if not value > 0:

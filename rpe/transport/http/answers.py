@@ -13,6 +13,7 @@ from rpe.data import RuntimeData
 from rpe.transport.http.damage import damaged
 from rpe.transport.http.keys import (
     CLOSED_EVENT,
+    CONTEXT_FIELD,
     ERROR_EVENT,
     ERROR_TYPE_FIELD,
     MORE_KEY,
@@ -107,6 +108,8 @@ def application_ending(error: ApplicationError, told: str = "") -> Ending:
     }
     if error.node_id:
         fields[NODE_FIELD] = error.node_id
+    if error.context:
+        fields[CONTEXT_FIELD] = error.context
     return Ending(400 if invalid else 500, fields, {})
 
 

@@ -72,6 +72,10 @@ class HttpPipelineClient:
         # The server takes the manifest's own first node where none is named.
         beside = {} if node_id == manifest.entry else {NODE_KEY: node_id}
         exchange = self._exchange
+        grant = exchange.bearer.fixed
+        if grant is None:
+            grant, timeout_s = await exchange.bearer.ask(timeout_s)
+            metadata = (*grant.pairs, *metadata)
         answer = await exchange.ask(
             "POST",
             self._execute_url,
@@ -79,6 +83,8 @@ class HttpPipelineClient:
             timeout_s=timeout_s,
             metadata=metadata,
         )
+        if answer.status != 200:
+            raise grant.judge(answer_error(answer.status, answer.headers, answer.body, self.endpoint))
         body = exchange.expect(answer)
         try:
             output = decode_output(body)
@@ -107,9 +113,12 @@ class HttpPipelineClient:
 
     async def check_health(self, *, timeout_s: float) -> HealthReport:
         """Ask `GET /health`: 200 is serving, 503 is not; anything else is an error (see the port)."""
-        answer = await self._exchange.ask("GET", self._health_url, timeout_s=timeout_s)
+        bearer = self._exchange.bearer
+        grant, timeout_s = await bearer.ask(timeout_s)
+        metadata = grant.pairs if bearer.fixed is None else NO_METADATA
+        answer = await self._exchange.ask("GET", self._health_url, timeout_s=timeout_s, metadata=metadata)
         if answer.status not in (200, 503):
-            raise answer_error(answer.status, answer.headers, answer.body, self.endpoint)
+            raise grant.judge(answer_error(answer.status, answer.headers, answer.body, self.endpoint))
         status = ServingStatus.SERVING if answer.status == 200 else ServingStatus.NOT_SERVING
         return HealthReport(status, means="GET /health")
 

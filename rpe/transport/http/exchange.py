@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from rpe.errors import ConnectionLost, InvalidRequest, ProtocolViolation, RemoteTimeout, RpeError
+from rpe.transport.credentials import Bearer
 from rpe.transport.http.connector import FreshConnector
 from rpe.transport.http.interrupting import Interrupted, Waits
 from rpe.transport.http.keys import TIMEOUT_KEY
@@ -43,6 +44,9 @@ class HttpAnswer(NamedTuple):
 class HttpExchange:
     """Asks one server. Connections are made at the first request, in the loop that it runs on.
 
+    A token that is always the same is among the headers of every request; one that changes is
+    given with each of them, among its metadata.
+
     Compression is neither asked for nor taken: a small body could then be any size.
     """
 
@@ -51,6 +55,7 @@ class HttpExchange:
         self.endpoint = endpoint
         self.base = settings.base_url(endpoint)
         self.settings = settings
+        self.bearer = Bearer(settings.token, endpoint)
         self.waits = Waits()
         self._context = client_context(settings.tls) if self.base.startswith("https:") else True
         self._server_name = settings.tls.server_name if settings.tls is not None else None
@@ -228,8 +233,8 @@ class HttpExchange:
         """Make a pool of so many connections at once; 0 is any number."""
         settings = self.settings
         headers = {**settings.headers, "Accept-Encoding": "identity"}
-        if settings.token is not None:
-            headers["Authorization"] = f"Bearer {settings.token}"
+        if (fixed := self.bearer.fixed) is not None and fixed.token is not None:
+            headers["Authorization"] = f"Bearer {fixed.token}"
         context: ssl.SSLContext | bool = self._context
         return aiohttp.ClientSession(
             connector=FreshConnector(context=context, keepalive_s=settings.keepalive_s, limit=limit),

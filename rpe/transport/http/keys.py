@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "CANCEL_KEY",
     "CLOSED_EVENT",
+    "CONTEXT_FIELD",
     "ERROR_EVENT",
     "ERROR_TYPE_FIELD",
     "MORE_KEY",
@@ -60,6 +61,9 @@ ERROR_TYPE_FIELD = "rpe_error_type"
 
 NODE_FIELD = "node_id"
 """Key of an error: the node that failed."""
+
+CONTEXT_FIELD = "context"
+"""Key of an error: what a server says of it to programs, as JSON in a string."""
 
 STATUS_FIELD = "rpe_http_status"
 """Key of an error event: the HTTP status that the error would have had outside of a stream."""

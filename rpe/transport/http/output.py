@@ -8,7 +8,14 @@ from collections import deque
 import aiohttp
 from yarl import URL
 
-from rpe.errors import ConnectFailed, ConnectionLost, RemoteTimeout, RpeError, StreamBroken
+from rpe.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectionLost,
+    RemoteTimeout,
+    RpeError,
+    StreamBroken,
+)
 from rpe.transport.http.exchange import FOREIGN, HttpExchange
 from rpe.transport.http.keys import SPEAKS, WIRE_KEY
 from rpe.transport.http.sse import Event, EventParser
@@ -92,8 +99,9 @@ class SessionOutput:
         """Return the next event, None where the server has ended the output in good HTTP order.
 
         Raises ConnectionLost where the connection broke and cannot be taken up again,
-        RemoteTimeout once the session's time is over, ProtocolViolation where what comes is
-        no stream of events.
+        RemoteTimeout once the session's time is over, AuthenticationFailed where the token is of
+        no more use when it is taken up again, ProtocolViolation where what comes is no stream
+        of events.
         """
         while True:
             if (event := self.ready()) is not None:
@@ -140,7 +148,7 @@ class SessionOutput:
                 await self.connect()
             except (ConnectionLost, ConnectFailed):
                 continue
-            except RemoteTimeout:
+            except (RemoteTimeout, AuthenticationFailed):
                 raise
             except RpeError as refused:
                 raise StreamBroken(

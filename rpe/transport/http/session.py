@@ -19,6 +19,7 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import NO_GRANT
 from rpe.transport.failures import check_rising
 from rpe.transport.http.exchange import HttpExchange
 from rpe.transport.http.interrupting import Interrupted, Waits
@@ -71,13 +72,14 @@ class HttpClientSession:
         self._exchange = exchange
         self._waits = Waits()
         self._metadata = metadata
+        self._grant = NO_GRANT
         self._ends_s = asyncio.get_running_loop().time() + timeout_s
         self._say_goodbye = say_goodbye
         self._output: SessionOutput | None = None
         self._path = ""
         self._entry = ""
         self._parts: dict[str, RuntimeData] = {}
-        self._arrived = 0
+        self._unnumbered = 0  # the chunk that the next result without a number is taken to answer
         self._last_sent = -1
         self._finished = False
         self._closed = False
@@ -86,8 +88,9 @@ class HttpClientSession:
     async def open(self, manifest: Manifest, *, open_timeout_s: float) -> None:
         """Make the session and connect to its output. Where that fails, the server is told so."""
         try:
-            async with asyncio.timeout(open_timeout_s):
-                with self._waits.one():
+            with self._waits.one():
+                left_s = await self._authorize(min(open_timeout_s, self._remaining_s()))
+                async with asyncio.timeout(left_s):
                     await self._open(manifest)
         except TimeoutError as error:
             late = RemoteTimeout(
@@ -130,6 +133,8 @@ class HttpClientSession:
         if timestamp_ms:
             beside[TIMESTAMP_KEY] = str(timestamp_ms)
         payload = encode_input(data, sequence=sequence, metadata=beside)
+        if self._last_sent < 0:
+            self._unnumbered = sequence
         self._last_sent = sequence
         await self._post("POST", f"{self._path}/input", payload)
 
@@ -166,6 +171,14 @@ class HttpClientSession:
         if self._error is None and not self._closed:
             self._fail(error)
             self._waits.interrupt()
+
+    async def _authorize(self, timeout_s: float) -> float:
+        """Take a token for the whole session: a server knows by it whose session that is."""
+        bearer = self._exchange.bearer
+        self._grant, left_s = await bearer.ask(timeout_s)
+        if bearer.fixed is None:
+            self._metadata = (*self._grant.pairs, *self._metadata)
+        return left_s
 
     async def _open(self, manifest: Manifest) -> None:
         exchange, self._entry = self._exchange, manifest.entry
@@ -238,7 +251,7 @@ class HttpClientSession:
             raise self._fail(
                 ProtocolViolation(f"an answer is corrupted: {error.message}", endpoint=self.endpoint)
             ) from error
-        sequence = self._arrived if transport.sequence is None else transport.sequence
+        sequence = self._unnumbered if transport.sequence is None else transport.sequence
         if sequence > max(self._last_sent, 0):
             raise self._fail(
                 ProtocolViolation(
@@ -250,7 +263,7 @@ class HttpClientSession:
         if transport.metadata.get(MORE_KEY):
             return None
         outputs, self._parts = self._parts, {}
-        self._arrived += 1
+        self._unnumbered += 1
         self.last_answered = max(sequence, self.last_answered or 0)
         return ChunkResult(sequence, outputs)
 
@@ -287,7 +300,7 @@ class HttpClientSession:
     def _fail(self, error: RpeError, *, told: bool = False) -> RpeError:
         """End the session with an error. `told`: the server knows that it has ended."""
         if self._error is None:
-            self._error = error
+            self._error = self._grant.judge(error, begun=self._last_sent >= 0)
             self._release()
             if self._path and not told and not isinstance(error, StreamBroken):
                 self._say_goodbye(self._path, (*self._metadata, (CANCEL_KEY, "1")))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from rpe.errors import ConfigurationError
 from rpe.transport.addresses import is_loopback
+from rpe.transport.credentials import TokenSource, as_token_source
 from rpe.transport.ports import TlsSettings
 
 __all__ = ["HttpSettings"]
@@ -21,7 +22,8 @@ class HttpSettings:
     """Settings of one HTTP client.
 
     Arguments:
-        token: bearer token, sent in the `Authorization` header.
+        token: bearer token, sent in the `Authorization` header, or the source of one. A session
+            sends the one that it was opened with as long as it lasts.
         allow_clear_token: let the token travel without TLS to an address that is not loopback.
         tls: certificates; None is clear text, or the system's trust where the endpoint is an https URL.
         max_message_bytes: the largest body sent or received, and the largest event of a session.
@@ -39,7 +41,7 @@ class HttpSettings:
         headers: further headers of every request.
     """
 
-    token: str | None = field(default=None, repr=False)
+    token: str | TokenSource | None = field(default=None, repr=False)
     allow_clear_token: bool = False
     tls: TlsSettings | None = None
     max_message_bytes: int = 16 * 1024 * 1024
@@ -51,6 +53,7 @@ class HttpSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        as_token_source(self.token)
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}, but must be above 0")

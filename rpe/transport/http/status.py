@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.http_exceptions import TransferEncodingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from rpe.errors import (
     ConnectFailed,
@@ -25,6 +26,7 @@ from rpe.errors import (
 from rpe.transport.failures import (
     broken_off,
     failed,
+    forbidden,
     invalid,
     not_offered,
     pipeline_error,
@@ -32,6 +34,7 @@ from rpe.transport.failures import (
     unavailable,
 )
 from rpe.transport.http.keys import (
+    CONTEXT_FIELD,
     ERROR_TYPE_FIELD,
     NODE_FIELD,
     RETRY_AFTER_FIELD,
@@ -39,7 +42,7 @@ from rpe.transport.http.keys import (
     STATUS_FIELD,
 )
 
-__all__ = ["answer_error", "closed_error", "event_error", "network_error", "retry_after_s"]
+__all__ = ["answer_error", "closed_error", "event_error", "network_error", "retry_after_s", "without_request"]
 
 _REFUSED_TYPES = frozenset({"validation", "manifest", "input"})
 _TEXT_LIMIT = 500
@@ -68,8 +71,17 @@ def network_error(error: BaseException, endpoint: str) -> RpeError:
             return ProtocolViolation(f"the answer is not HTTP: {text}", endpoint=endpoint)
         return ConnectionLost(f"the connection broke within the answer: {text}", endpoint=endpoint)
     if isinstance(error, aiohttp.ClientResponseError):
+        without_request(error)
         return ProtocolViolation(f"the answer is not HTTP: {text}", endpoint=endpoint)
     return ConnectionLost(f"the connection broke: {text}", endpoint=endpoint)
+
+
+def without_request(error: aiohttp.ClientResponseError) -> aiohttp.ClientResponseError:
+    """Return an error of aiohttp, whose repr shows the request with its headers, without them."""
+    request = error.request_info
+    bare = aiohttp.RequestInfo(request.url, request.method, CIMultiDictProxy(CIMultiDict()), request.real_url)
+    error.request_info, error.args = bare, (bare, error.history)
+    return error
 
 
 def closed_error(endpoint: str) -> RpeError:
@@ -127,7 +139,9 @@ def _error(status: int, fields: Mapping[str, Any], wait_s: float | None, endpoin
     if status in (400, 422, 500):
         finer, told = fields.get(ERROR_TYPE_FIELD), fields.get("error_type")
         if isinstance(finer, str):
-            return pipeline_error(finer, message, node=node, endpoint=endpoint)
+            context = fields.get(CONTEXT_FIELD)
+            context = context if isinstance(context, str) else ""
+            return pipeline_error(finer, message, node=node, endpoint=endpoint, context=context)
         if told in _REFUSED_TYPES:
             return InvalidRequest(f"the server refused the request: {message}", endpoint=endpoint, node=node)
         if told == "execution":
@@ -218,10 +232,10 @@ _ErrorMaker = Callable[[str, str], RpeError]
 
 _BY_STATUS: dict[int, _ErrorMaker] = {
     401: refused_credentials,
-    403: refused_credentials,
+    403: forbidden,
     404: _not_found,
     405: not_offered,
-    407: refused_credentials,
+    407: forbidden,
     408: _timeout,
     409: failed,
     413: _too_large,

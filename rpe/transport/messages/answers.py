@@ -30,7 +30,10 @@ def result_bytes(
 def error_message(error: ApplicationError) -> common_pb2.ErrorResponse:
     """Return the message of an error of the pipeline."""
     return common_pb2.ErrorResponse(
-        error_type=_ERROR_TYPES[error.error_type], message=error.message, failing_node_id=error.node_id
+        error_type=_ERROR_TYPES[error.error_type],
+        message=error.message,
+        failing_node_id=error.node_id,
+        context=error.context,
     )
 
 

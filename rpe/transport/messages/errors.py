@@ -17,4 +17,10 @@ def application_error(answer: common_pb2.ErrorResponse, endpoint: str) -> RpeErr
         common_pb2.ErrorType.Name(answer.error_type) if answer.error_type in _KNOWN_TYPES else "UNSPECIFIED"
     )
     error_type = name.removeprefix("ERROR_TYPE_").lower()
-    return pipeline_error(error_type, answer.message, node=answer.failing_node_id or None, endpoint=endpoint)
+    return pipeline_error(
+        error_type,
+        answer.message,
+        node=answer.failing_node_id or None,
+        endpoint=endpoint,
+        context=answer.context,
+    )

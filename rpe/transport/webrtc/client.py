@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterable, Mapping
 
 from rpe.data import Audio, RuntimeData
+from rpe.errors import AuthenticationFailed
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import Bearer
 from rpe.transport.ports import (
     NO_METADATA,
     ClientStreamSession,
@@ -46,8 +48,9 @@ class WebrtcPipelineClient:
         settings.check_token(endpoint)
         self.endpoint = endpoint
         self._settings = settings
-        self._shared = Shared(endpoint, lambda: Peer.open(endpoint, settings, connect))
-        self._media = MediaSessions(endpoint, settings, connect)
+        self._bearer = Bearer(settings.token, endpoint)
+        self._shared = Shared(endpoint, lambda: self._connect(connect))
+        self._media = MediaSessions(endpoint, settings, connect, self._bearer)
 
     async def execute(
         self,
@@ -62,7 +65,7 @@ class WebrtcPipelineClient:
         ends_s = loop.time() + timeout_s
         payload = init_bytes(manifest, inputs)
         check_size(payload, self._settings.max_message_bytes, self.endpoint)
-        peer = self._shared.current or await self._shared.get(timeout_s)
+        peer = self._shared.current or await self._peer(timeout_s)
         call = UnaryCall(self._settings.max_message_bytes)
         calls, limit = peer.calls, peer.link.limit
         number = calls.add(call)
@@ -73,11 +76,13 @@ class WebrtcPipelineClient:
                 number, "execute", left_s, metadata, limit=limit, endpoint=self.endpoint, lossy=False
             )
             calls.write(number, request_messages(number, opening, payload, limit=limit))
-            answer = await call.answer
+            return read_answer(await call.answer, self.endpoint)
+        except AuthenticationFailed as error:
+            peer.judge(error)
+            raise
         finally:
             timer.cancel()
             calls.forget(number)
-        return read_answer(answer, self.endpoint)
 
     async def open_stream(
         self,
@@ -90,7 +95,7 @@ class WebrtcPipelineClient:
         """Open a session and wait until the server says that it is ready (see the port)."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        peer = self._shared.current or await self._shared.get(min(timeout_s, open_timeout_s))
+        peer = self._shared.current or await self._peer(min(timeout_s, open_timeout_s))
         spent_s = loop.time() - began_s
         session = WebrtcClientSession(peer, self._settings)
         await session.open(
@@ -127,7 +132,7 @@ class WebrtcPipelineClient:
         """Ask over the data channel, which is opened if need be (see the port)."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + timeout_s
-        peer = self._shared.current or await self._shared.get(timeout_s)
+        peer = self._shared.current or await self._peer(timeout_s)
         call = HealthCall()
         number = peer.calls.add(call)
         timer = loop.call_at(ends_s, _expire, call.answer, self.endpoint)
@@ -154,6 +159,16 @@ class WebrtcPipelineClient:
             await self._media.close()
         finally:
             await self._shared.close()
+
+    async def _peer(self, timeout_s: float) -> Peer:
+        """Return a peer that was opened meanwhile, or open one (see `Shared.get` for what it raises)."""
+        # The opening is everybody's, and asks again; but the wait for a token is the caller's own.
+        _, left_s = await self._bearer.ask(timeout_s)
+        return await self._shared.get(left_s)
+
+    async def _connect(self, connect: ConnectSignalling) -> Peer:
+        grant, _ = await self._bearer.ask(self._settings.connect_timeout_s)
+        return await Peer.open(self.endpoint, self._settings, connect, grant=grant)
 
     def __repr__(self) -> str:
         return f"WebrtcPipelineClient({self.endpoint!r})"

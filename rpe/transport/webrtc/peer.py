@@ -12,7 +12,8 @@ from typing import Protocol, Self
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
-from rpe.errors import ConnectFailed, ProtocolViolation, RpeError
+from rpe.errors import AuthenticationFailed, ConnectFailed, ProtocolViolation, RpeError
+from rpe.transport.credentials import NO_GRANT, Grant
 from rpe.transport.webrtc.calls import Calls
 from rpe.transport.webrtc.framing import Frame
 from rpe.transport.webrtc.ice import close_connection, make_connection, set_local
@@ -73,6 +74,7 @@ async def negotiate(
     connect: ConnectSignalling,
     capabilities: Sequence[str],
     lost: Callable[[], None],
+    grant: Grant,
 ) -> Negotiated:
     """Offer a connection, with the channels and tracks that it has, and take the answer.
 
@@ -82,14 +84,18 @@ async def negotiate(
     """
     signalling = SignallingSettings(
         kind=settings.signalling,
-        token=settings.token,
+        token=grant.token,
         tls=settings.tls,
         path=settings.signalling_path,
     )
     gathering = asyncio.ensure_future(set_local(connection, settings.ice, loopback=is_loopback(endpoint)))
     try:
         peer_id = f"rpe-{secrets.token_hex(8)}"
-        signaller = await connect(endpoint, signalling, peer_id=peer_id, capabilities=capabilities)
+        try:
+            signaller = await connect(endpoint, signalling, peer_id=peer_id, capabilities=capabilities)
+        except AuthenticationFailed as error:
+            grant.judge(error)
+            raise
         try:
             offer = await gathering
             if "a=candidate:" not in offer:
@@ -143,10 +149,20 @@ def _told(error: Exception) -> str:
 
 
 class Peer:
-    """An open peer in pipeline mode. Made by `open`; `calls` are what it is for."""
+    """An open peer in pipeline mode. Made by `open`; `calls` are what it is for.
 
-    def __init__(self, endpoint: str, settings: WebrtcSettings, connection: RTCPeerConnection) -> None:
+    All of them come with the token of its signalling, `grant`.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        settings: WebrtcSettings,
+        connection: RTCPeerConnection,
+        grant: Grant = NO_GRANT,
+    ) -> None:
         self.endpoint = endpoint
+        self.grant = grant
         self.link = Link(
             connection,
             self,
@@ -163,6 +179,7 @@ class Peer:
         settings: WebrtcSettings,
         connect: ConnectSignalling = open_signalling,
         tracks: Tracks | None = None,
+        grant: Grant = NO_GRANT,
     ) -> Self:
         """Connect a new peer, with audio tracks where they are given, and wait until calls can be made.
 
@@ -170,7 +187,7 @@ class Peer:
         what `negotiate` raises. Nothing is left behind then, nor after a cancel.
         """
         connection = make_connection(settings.ice)
-        peer = cls(endpoint, settings, connection)
+        peer = cls(endpoint, settings, connection, grant)
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 await peer._connect(settings, connect, tracks)
@@ -203,7 +220,7 @@ class Peer:
             )
         capabilities = ("data",) if tracks is None else ("audio", "data")
         self._negotiated = await negotiate(
-            connection, self.endpoint, settings, connect, capabilities, self.link.signalling_lost
+            connection, self.endpoint, settings, connect, capabilities, self.link.signalling_lost, self.grant
         )
         await self.link.opened.wait()
         if (death := self.link.death) is not None:
@@ -214,6 +231,13 @@ class Peer:
     def usable(self) -> bool:
         """Whether another call can be made here."""
         return self.calls.usable
+
+    def judge(self, error: RpeError, *, begun: bool = False) -> RpeError:
+        """Return the error of a call, which was the last one where the source has another token now."""
+        self.grant.judge(error, begun=begun)
+        if isinstance(error, AuthenticationFailed) and error.retryable:
+            self.calls.draining = True
+        return error
 
     def frame(self, frame: Frame, lossy: bool) -> None:
         """Take a frame of the server (for the link)."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rpe.data import RuntimeData
 from rpe.errors import InvalidRequest, RemoteTimeout
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import Bearer
 from rpe.transport.ports import (
     NO_METADATA,
     ClientStreamSession,
@@ -36,7 +37,8 @@ class PlainPipelineClient:
     The server runs the manifest that it was started with, so that of a call is not sent, and
     neither are its metadata. Nothing in an output says what it answers: the next one to arrive
     is the answer, and so unary calls go one at a time. There is no heartbeat either, since
-    nothing obliges such a server to answer one.
+    nothing obliges such a server to answer one. Nor can it say that a token is of no more use:
+    once the source of tokens gives another one, another peer is connected.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class PlainPipelineClient:
     ) -> None:
         settings.check_token(endpoint)
         self.endpoint = endpoint
-        self._shared = Shared(endpoint, lambda: PlainPeer.open(endpoint, settings, connect))
+        self._settings = settings
+        self._bearer = Bearer(settings.token, endpoint)
+        self._shared = Shared(endpoint, lambda: self._connect(connect))
 
     async def execute(
         self,
@@ -61,9 +65,9 @@ class PlainPipelineClient:
             )
         (data,) = inputs.values()
         sent = False
+        peer, left_s = await self._peer(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                peer = await self._shared.get(timeout_s)
+            async with asyncio.timeout(left_s):
                 async with peer.turn:
                     channel = await peer.unary_channel()
                     try:
@@ -93,11 +97,10 @@ class PlainPipelineClient:
         metadata: Metadata = NO_METADATA,
     ) -> ClientStreamSession:
         """Open a channel of its own for a session (see the port)."""
-        within_s = min(timeout_s, open_timeout_s)
         ends_s = asyncio.get_running_loop().time() + timeout_s
+        peer, left_s = await self._peer(min(timeout_s, open_timeout_s))
         try:
-            async with asyncio.timeout(within_s):
-                peer = await self._shared.get(within_s)
+            async with asyncio.timeout(left_s):
                 return PlainClientSession(peer, await peer.open_channel(), ends_s)
         except TimeoutError as error:
             raise RemoteTimeout(
@@ -106,7 +109,7 @@ class PlainPipelineClient:
 
     async def check_health(self, *, timeout_s: float) -> HealthReport:
         """Say that the server serves where a data channel is open or can be opened (see the port)."""
-        await self._shared.get(timeout_s)
+        await self._peer(timeout_s)
         return HealthReport(ServingStatus.SERVING, _MEANS, "plain mode tells no more than that it is open")
 
     async def get_version(self, *, timeout_s: float) -> VersionReport:
@@ -117,6 +120,24 @@ class PlainPipelineClient:
     async def close(self) -> None:
         """Close the peer; running calls end with ConnectionLost."""
         await self._shared.close()
+
+    async def _peer(self, timeout_s: float) -> tuple[PlainPeer, float]:
+        """Return an open peer with the token of now, and what is left of `timeout_s`, in seconds.
+
+        Raises what `Bearer.ask` and `Shared.get` raise.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        grant, left_s = await self._bearer.ask(timeout_s)
+        current = self._shared.current
+        if current is not None and current.grant.token != grant.token:
+            current.retired = True
+        peer = await self._shared.get(left_s)
+        return peer, ends_s - loop.time()
+
+    async def _connect(self, connect: ConnectSignalling) -> PlainPeer:
+        grant, _ = await self._bearer.ask(self._settings.connect_timeout_s)
+        return await PlainPeer.open(self.endpoint, self._settings, connect, grant)
 
     def __repr__(self) -> str:
         return f"PlainPipelineClient({self.endpoint!r})"

@@ -9,6 +9,7 @@ from typing import Final, Self
 from aiortc import RTCPeerConnection
 
 from rpe.errors import ConnectFailed, ConnectionLost, RpeError, SessionClosed
+from rpe.transport.credentials import NO_GRANT, Grant
 from rpe.transport.webrtc.consent import ConsentWatch
 from rpe.transport.webrtc.ice import close_connection, make_connection
 from rpe.transport.webrtc.peer import ConnectSignalling, Negotiated, negotiate
@@ -22,16 +23,28 @@ PLAIN_LABEL: Final = "data"
 
 
 class PlainPeer:
-    """An open peer in plain mode: one channel for unary calls, and one more for each session."""
+    """An open peer in plain mode: one channel for unary calls, and one more for each session.
 
-    def __init__(self, endpoint: str, settings: WebrtcSettings, connection: RTCPeerConnection) -> None:
+    `grant` holds the token of its signalling, `retired` says that nothing new is to begin here.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        settings: WebrtcSettings,
+        connection: RTCPeerConnection,
+        grant: Grant = NO_GRANT,
+    ) -> None:
         self.endpoint = endpoint
+        self.grant = grant
+        self.retired = False
         self.turn = asyncio.Lock()
         """Held by the one unary call that is under way."""
         self._connection = connection
         self._settings = settings
         self._negotiated: Negotiated | None = None
         self._channels: set[PlainChannel] = set()
+        self._dropped = asyncio.Event()
         self._unary: PlainChannel | None = None
         self._watch: ConsentWatch | None = None
         self._dead = False
@@ -39,10 +52,14 @@ class PlainPeer:
 
     @classmethod
     async def open(
-        cls, endpoint: str, settings: WebrtcSettings, connect: ConnectSignalling = open_signalling
+        cls,
+        endpoint: str,
+        settings: WebrtcSettings,
+        connect: ConnectSignalling = open_signalling,
+        grant: Grant = NO_GRANT,
     ) -> Self:
         """Connect a new peer. Raises and leaves behind what `Peer.open` does."""
-        peer = cls(endpoint, settings, make_connection(settings.ice))
+        peer = cls(endpoint, settings, make_connection(settings.ice), grant)
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 await peer._connect(settings, connect)
@@ -59,7 +76,7 @@ class PlainPeer:
     async def _connect(self, settings: WebrtcSettings, connect: ConnectSignalling) -> None:
         channel = self._unary = self._make_channel()
         self._negotiated = await negotiate(
-            self._connection, self.endpoint, settings, connect, ("data",), lambda: None
+            self._connection, self.endpoint, settings, connect, ("data",), lambda: None, self.grant
         )
         await channel.opened.wait()
         if channel.error is not None:
@@ -74,7 +91,7 @@ class PlainPeer:
     @property
     def usable(self) -> bool:
         """Whether anything can be sent here."""
-        return not self._dead
+        return not (self._dead or self.retired)
 
     async def unary_channel(self) -> PlainChannel:
         """Return the channel of unary calls, a new one where the last is of no more use."""
@@ -100,6 +117,7 @@ class PlainPeer:
     def drop(self, channel: PlainChannel, error: RpeError | None = None) -> None:
         """Close a channel, whatever may still come on it."""
         self._channels.discard(channel)
+        self._dropped.set()
         channel.close(error or SessionClosed("the channel was closed", endpoint=self.endpoint))
 
     def _make_channel(self) -> PlainChannel:
@@ -118,6 +136,7 @@ class PlainPeer:
     def _die(self, reason: str) -> None:
         self._dead = True
         channels, self._channels = self._channels, set()
+        self._dropped.set()
         for channel in channels:
             channel.fail(ConnectionLost(f"the peer is lost: {reason}", endpoint=self.endpoint))
 
@@ -125,7 +144,12 @@ class PlainPeer:
         return ConnectionLost("the peer is lost", endpoint=self.endpoint, maybe_executed=False)
 
     async def retire(self) -> None:
-        """Close at once: a plain peer is only retired once it is dead."""
+        """Let nothing new begin, and close once the last call and the last session have ended."""
+        self.retired = True
+        async with self.turn:  # behind every call that waits for it
+            while self._channels - {self._unary}:
+                self._dropped.clear()
+                await self._dropped.wait()
         await self.close()
 
     async def close(self) -> None:

@@ -251,7 +251,7 @@ class WebrtcClientSession:
 
     def _fail(self, error: RpeError) -> RpeError:
         if self._error is None:
-            self._error = error
+            self._error = self._peer.judge(error, begun=self._last_sent >= 0)
         self._release()
         return self._error
 

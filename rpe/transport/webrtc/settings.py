@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 from rpe.errors import ConfigurationError, ManifestInvalid
 from rpe.manifest.model import Manifest
 from rpe.transport.addresses import is_loopback
+from rpe.transport.credentials import TokenSource, as_token_source
 from rpe.transport.ports import TlsSettings
 from rpe.transport.serving import ServerSettings
 
@@ -68,7 +69,9 @@ class WebrtcSettings:
     """Settings of one WebRTC client.
 
     Arguments:
-        token: bearer token, sent in the signalling.
+        token: bearer token, sent in the signalling, or the source of one. What is called over a
+            peer connection comes with the token that the connection was made with; once a call
+            is refused for it, the next one makes another connection, with the token of then.
         allow_clear_token: let the token travel without TLS to an address that is not loopback.
         tls: certificates of the signalling connection; None is a connection in clear text.
             (What follows between the peers is encrypted in any case.)
@@ -86,7 +89,7 @@ class WebrtcSettings:
         reorder_window_s: how long a lossy session waits for a chunk that others have overtaken.
     """
 
-    token: str | None = field(default=None, repr=False)
+    token: str | TokenSource | None = field(default=None, repr=False)
     allow_clear_token: bool = False
     tls: TlsSettings | None = None
     signalling: SignallingKind = "websocket"
@@ -105,6 +108,7 @@ class WebrtcSettings:
     reorder_window_s: float = 0.1
 
     def __post_init__(self) -> None:
+        as_token_source(self.token)
         _check_choices(
             self,
             signalling=SignallingKind,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from rpe.errors import (
     AuthenticationFailed,
@@ -20,7 +23,7 @@ from rpe.errors import (
     RemoteUnavailable,
     RpeError,
 )
-from rpe.transport.http.status import answer_error, event_error, retry_after_s
+from rpe.transport.http.status import answer_error, event_error, network_error, retry_after_s
 
 WHERE = "10.0.0.1:80"
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -189,3 +192,14 @@ def test_an_error_event_of_ours_keeps_its_status_and_hint() -> None:
     found = event_error(json.dumps(fields), WHERE)
     assert isinstance(found, RemoteOverloaded)
     assert found.retry_after_s == 0.25
+
+
+def test_the_request_of_a_foreign_error_is_not_shown() -> None:
+    headers = CIMultiDictProxy(CIMultiDict({"Authorization": "Bearer planted-s3cret"}))
+    url = URL("http://here:1/execute")
+    foreign = aiohttp.ClientResponseError(
+        aiohttp.RequestInfo(url, "POST", headers, url), (), message="no HTTP"
+    )
+    assert "planted-s3cret" in repr(foreign)
+    assert isinstance(network_error(foreign, "here:1"), ProtocolViolation)
+    assert "planted-s3cret" not in repr(foreign) + repr(vars(foreign)) + repr(foreign.args)

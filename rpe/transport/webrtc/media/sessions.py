@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable
 from rpe.data import Audio
 from rpe.errors import RemoteTimeout
 from rpe.manifest.model import Manifest
+from rpe.transport.credentials import Bearer
 from rpe.transport.ports import Metadata
 from rpe.transport.webrtc.media.session import MediaSession
 from rpe.transport.webrtc.media.tracks import Tracks
@@ -21,10 +22,13 @@ __all__ = ["MediaSessions"]
 class MediaSessions:
     """Opens media sessions, each with a peer connection of its own, and knows those that are open."""
 
-    def __init__(self, endpoint: str, settings: WebrtcSettings, connect: ConnectSignalling) -> None:
+    def __init__(
+        self, endpoint: str, settings: WebrtcSettings, connect: ConnectSignalling, bearer: Bearer
+    ) -> None:
         self._endpoint = endpoint
         self._settings = settings
         self._connect = connect
+        self._bearer = bearer
         self._sessions: set[MediaSession] = set()
         self._closed = False
 
@@ -42,9 +46,10 @@ class MediaSessions:
             raise closed_client(self._endpoint)
         loop, tracks = asyncio.get_running_loop(), Tracks()
         began_s = loop.time()
+        grant, left_s = await self._bearer.ask(min(timeout_s, open_timeout_s))
         try:
-            async with asyncio.timeout(min(timeout_s, open_timeout_s)):
-                peer = await Peer.open(self._endpoint, self._settings, self._connect, tracks)
+            async with asyncio.timeout(left_s):
+                peer = await Peer.open(self._endpoint, self._settings, self._connect, tracks, grant)
         except TimeoutError as error:
             raise RemoteTimeout(
                 "no connection within the deadline", endpoint=self._endpoint, maybe_executed=False

@@ -17,6 +17,7 @@ from rpe.errors import (
     RpeError,
     redact,
 )
+from rpe.transport.http.status import without_request
 from rpe.transport.webrtc.signalling.certificates import client_context
 from rpe.transport.webrtc.signalling.errors import Code, client_error
 from rpe.transport.webrtc.signalling.jsonrpc import Call, Message, Outcome, call_text, outcome_text, read
@@ -223,15 +224,17 @@ async def _connect(
     except aiohttp.WSServerHandshakeError as error:
         if error.status in (401, 403):
             raise AuthenticationFailed(
-                f"the signalling server refused our credentials: HTTP {error.status}", endpoint=endpoint
-            ) from error
+                f"the signalling server refused our credentials: HTTP {error.status}",
+                endpoint=endpoint,
+                token_refused=error.status == 401,
+            ) from without_request(error)
         raise ConnectFailed(
             f"the signalling server refused the WebSocket: HTTP {error.status} {redact(error.message)}",
             endpoint=endpoint,
             hint=f"check that a signalling server listens there, at {settings.path}",
-        ) from error
+        ) from without_request(error)
     except aiohttp.ClientResponseError as error:
-        raise _not_ours(f"no HTTP: {redact(error.message)}", endpoint) from error
+        raise _not_ours(f"no HTTP: {redact(error.message)}", endpoint) from without_request(error)
     except (OSError, ValueError, aiohttp.ClientError) as error:
         raise ConnectFailed(f"no connection to the signalling server: {error}", endpoint=endpoint) from error
 
