@@ -11,11 +11,13 @@ import typer
 import rpe
 from rpe.cli.doctor import doctor
 from rpe.cli.fake import fake
+from rpe.cli.manifest import manifest
 from rpe.cli.proxy import proxy
 from rpe.cli.recheck import recheck
 from rpe.cli.relay import relay
 from rpe.cli.run import run
 from rpe.cli.schema import schema
+from rpe.cli.serve import serve
 
 __all__ = ["app", "main"]
 
@@ -28,8 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (run, recheck, schema, proxy, relay, fake, doctor):
+for _command in (run, recheck, schema, proxy, relay, fake, serve, doctor):
     app.command()(_command)
+app.add_typer(manifest)
 
 
 @app.command()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rpe.cli.failing import Debug, told
 
-__all__ = ["schema"]
+__all__ = ["print_schema", "schema"]
 
 
 @told
@@ -20,11 +21,16 @@ def schema(
     debug: Debug = False,
 ) -> None:
     """Print the JSON Schema of scenario files, for completion and checks in an editor."""
-    import json
-
     from rpe.chaos.scenario.schema import json_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
+    print_schema(json_schema(), out)
+
+
+def print_schema(schema: Mapping[str, Any], out: Path | None) -> None:
+    """Print a schema, or write it to a file."""
+    import json
+
+    text = json.dumps(schema, indent=2) + "\n"
     if out is None:
         typer.echo(text, nl=False)
     else:

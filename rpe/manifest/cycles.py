@@ -18,13 +18,12 @@ from rpe.data.json_value import canonical_json
 from rpe.errors import ConfigurationError, ManifestFetchFailed, ManifestInvalid
 from rpe.manifest.components import cycles_of, longest_path
 from rpe.manifest.model import Manifest
-from rpe.manifest.remote import is_remote
+from rpe.manifest.remote import MAX_HOPS, is_remote
 from rpe.manifest.sources.source import InlineSource, ManifestSource, NamedSource, UrlSource, read_source
 from rpe.manifest.sources.variables import has_variable
 
-__all__ = ["MAX_DEPTH", "MAX_PIPELINES", "Walk", "find_remote_cycles", "pipeline_identity"]
+__all__ = ["MAX_PIPELINES", "Walk", "find_remote_cycles", "pipeline_identity"]
 
-MAX_DEPTH = 10
 MAX_PIPELINES = 256
 """How many pipelines one walk looks at: a manifest of strangers decides how many are fetched."""
 
@@ -52,7 +51,7 @@ async def find_remote_cycles(
     fetch: Fetch,
     *,
     environment: Mapping[str, str] | None = None,
-    max_depth: int = MAX_DEPTH,
+    max_depth: int = MAX_HOPS,
 ) -> Walk:
     """Walk depth first through all pipelines that a pipeline calls on other machines.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rpe.data.base import FrozenDict, assign, freeze, thaw
-from rpe.data.json_value import dump_json, parse_json
-from rpe.errors import DataValidationError, ManifestInvalid
+from rpe.data.json_value import dump_json
+from rpe.errors import ManifestInvalid
 from rpe.manifest.checks import VERSION, find_problems
 from rpe.manifest.nodes import (
     Capabilities,
@@ -20,6 +21,7 @@ from rpe.manifest.nodes import (
     RuntimeHint,
 )
 from rpe.manifest.reading import Reader
+from rpe.manifest.texts import parse_manifest_json, parse_manifest_yaml, read_manifest_file
 
 __all__ = [
     "Capabilities",
@@ -84,11 +86,22 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
         """Read the JSON form from its text. Raises ManifestInvalid, also where it is not JSON."""
+        return cls.from_dict(parse_manifest_json(text))
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Manifest:
+        """Read the same form written as YAML. Raises ManifestInvalid, also where it is not YAML."""
+        return cls.from_dict(parse_manifest_yaml(text))
+
+    @classmethod
+    def from_file(cls, path: Path) -> Manifest:
+        """Read a file: YAML where it is named `.yaml` or `.yml`, JSON otherwise. Raises ManifestInvalid."""
         try:
-            raw = parse_json(text, "the manifest")
-        except DataValidationError as error:
-            raise ManifestInvalid(error.message) from error
-        return cls.from_dict(raw)
+            return cls.from_dict(read_manifest_file(path))
+        except ManifestInvalid as error:
+            raise ManifestInvalid(
+                f"{path} is not valid", problems=error.problems or [error.message]
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, the caller's to change; `metadata` and `connections` are always in it."""

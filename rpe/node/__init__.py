@@ -6,11 +6,13 @@ input from one bounded queue, so a slow node slows what feeds it, back to the so
 
 from __future__ import annotations
 
-from rpe.node.contract import Emit, NodeCall, NodeType, PipelineNode, node
+from rpe.node.context import RunContext
+from rpe.node.contract import Emit, NodeCall, NodeType, PipelineNode, SelfDrivenNode, node
 from rpe.node.errors import DuplicateNodeType, NodeFailed, UnknownNodeType
 from rpe.node.metrics import NodeMetrics
 from rpe.node.params import AnyParams, Param, Params, flag, integer, number, text
 from rpe.node.registry import NodeRegistry, default_registry, register_node
+from rpe.node.remote.options import RemoteOptions
 from rpe.node.runner import PipelineRunner
 from rpe.node.stream import Output, PipelineStream
 
@@ -29,6 +31,9 @@ __all__ = [
     "PipelineNode",
     "PipelineRunner",
     "PipelineStream",
+    "RemoteOptions",
+    "RunContext",
+    "SelfDrivenNode",
     "UnknownNodeType",
     "default_registry",
     "flag",

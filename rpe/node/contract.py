@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.data import Payload, RuntimeData
+from rpe.node.context import RunContext
 from rpe.node.kinds import ALL_KINDS, Kinds
 from rpe.node.params import AnyParams, Param, ParamReader, Params
 
-__all__ = ["Emit", "NodeCall", "NodeFunction", "NodeOutput", "NodeType", "PipelineNode", "node"]
+if TYPE_CHECKING:
+    from rpe.node.resources import Resources
+
+__all__ = [
+    "ORIGIN",
+    "Emit",
+    "NodeCall",
+    "NodeFunction",
+    "NodeOutput",
+    "NodeType",
+    "PipelineNode",
+    "SelfDrivenNode",
+    "node",
+]
 
 Emit = Callable[[RuntimeData], Awaitable[None]]
 """Hands one output on; it waits while those who take it are full. Valid inside the call it was given to."""
 
 
+ORIGIN = RunContext()
+"""Where a run stands that nobody else led to."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeCall:
-    """What a node knows of the place it runs in: its id, its settings as read from its params, the clock."""
+    """What a node knows of the place it runs in.
+
+    node_id: its id.
+    params: its settings, as its type read them from its params.
+    clock: what it waits by.
+    context: where the run stands among those that led to it; its deadline is on that clock.
+    shared: what its type's `open` gave, shared by all runs of the runner; None without one.
+    resources: what the runner has besides this node, for `open` only.
+    """
 
     node_id: str
     params: Any = field(default_factory=dict, repr=False)
     clock: Clock = SYSTEM_CLOCK
+    context: RunContext = ORIGIN
+    shared: Any = field(default=None, repr=False)
+    resources: Resources | None = field(default=None, repr=False)
 
 
 class PipelineNode:
@@ -49,6 +78,24 @@ class PipelineNode:
         """Let go of everything."""
 
 
+class SelfDrivenNode(PipelineNode):
+    """A node that takes its input itself, so that results can leave it whenever they come.
+
+    The runner awaits `run` in the place of `process` and `flush`, and then `close`.
+    """
+
+    __slots__ = ()
+
+    async def run(self, items: AsyncIterator[RuntimeData], emit: Emit) -> None:
+        """Take items until they end, and give any number of outputs, until there are no more.
+
+        Taking and giving may happen in two tasks of the node, but only one of each. What it
+        raises fails the node; where it has an error port, `run` is called again
+        for the items that are left, so it must be able to begin anew.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class NodeType:
     """A type of node, as a manifest names it.
@@ -58,6 +105,10 @@ class NodeType:
         messages do not reach the node: they pass it by, in order.
     gives: the kinds that they give; None where each node gives the kinds that reach it.
     params: reads the params.
+    open: a resource that all runs of one runner share: entered before the first of them begins, left
+        after the last one; its value is `NodeCall.shared` of the nodes. It is entered and left in one
+        task, which is not the task of any run.
+    streaming: the type that stands in for this one where the manifest says `is_streaming`.
     """
 
     name: str
@@ -65,6 +116,8 @@ class NodeType:
     takes: Kinds = ALL_KINDS
     gives: Kinds | None = ALL_KINDS
     params: ParamReader = field(default_factory=AnyParams)
+    open: Callable[[NodeCall], AbstractAsyncContextManager[Any]] | None = None
+    streaming: NodeType | None = None
 
     def __post_init__(self) -> None:
         for kinds in (self.takes, self.gives or ALL_KINDS):

@@ -8,12 +8,15 @@ from typing import get_args
 from rpe.data import RuntimeData
 from rpe.manifest.nodes import DataTypeHint
 
-__all__ = ["ALL_KINDS", "Kinds", "kinds_of", "named"]
+__all__ = ["ALL_KINDS", "CONTROL", "Kinds", "kinds_of", "named"]
 
 Kinds = frozenset[str]
 
 ALL_KINDS: Kinds = frozenset(variant.kind for variant in get_args(RuntimeData))
 """Every kind of data there is."""
+
+CONTROL: Kinds = frozenset(["control"])
+"""Words about the data, which travel among it."""
 
 _HINTS: dict[DataTypeHint, Kinds] = {hint: frozenset([hint.value]) for hint in DataTypeHint} | {
     # The hints are coarser than the data: there is none for images, and arrays share one.
@@ -30,4 +33,4 @@ def kinds_of(hints: Iterable[DataTypeHint]) -> Kinds:
 
 def named(kinds: Kinds) -> str:
     """The kinds, for people to read."""
-    return "anything" if kinds >= ALL_KINDS else " or ".join(sorted(kinds)) or "nothing"
+    return "anything" if kinds >= ALL_KINDS - CONTROL else " or ".join(sorted(kinds)) or "nothing"

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-__all__ = ["KEPT_LATENCIES", "Meter", "NodeMetrics"]
+if TYPE_CHECKING:
+    from rpe.node.remote.metrics import RemoteMeter, RemoteMetrics
+
+__all__ = ["KEPT_LATENCIES", "Meter", "NodeMetrics", "nearest_rank"]
 
 KEPT_LATENCIES = 1024
 """How many of the last items of a node the percentiles are taken of."""
+
+
+def nearest_rank(values: Sequence[float], percent: float) -> float | None:
+    """The percentile of some values by nearest rank; None where there are none."""
+    if not 0 < percent <= 100:
+        raise ValueError(f"a percentile lies above 0 and up to 100, not at {percent}")
+    if not values:
+        return None
+    return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,9 @@ class NodeMetrics:
     errors: how many of its calls failed, whether or not an error port took the error.
     busy_s: the seconds spent in the node itself, without waiting for room after it.
     latencies_s: the seconds of each of the last items, the oldest first.
+    remote: the figures of what it calls on other machines; None for a node that calls none.
+
+    A node that drives itself has no seconds: which item it is busy with, nobody knows.
     """
 
     items_in: int = 0
@@ -27,24 +44,22 @@ class NodeMetrics:
     errors: int = 0
     busy_s: float = 0.0
     latencies_s: tuple[float, ...] = field(default=(), repr=False)
+    remote: RemoteMetrics | None = None
 
     def latency_s(self, percent: float) -> float | None:
         """The percentile of the latencies by nearest rank, in seconds; None where there are none."""
-        if not 0 < percent <= 100:
-            raise ValueError(f"a percentile lies above 0 and up to 100, not at {percent}")
-        if not self.latencies_s:
-            return None
-        return sorted(self.latencies_s)[math.ceil(percent / 100 * len(self.latencies_s)) - 1]
+        return nearest_rank(self.latencies_s, percent)
 
 
 class Meter:
     """Collects the figures of one node."""
 
-    __slots__ = ("_latencies_s", "busy_s", "errors", "items_in", "items_out")
+    __slots__ = ("_latencies_s", "busy_s", "errors", "items_in", "items_out", "remote")
 
     def __init__(self) -> None:
         self.items_in = self.items_out = self.errors = 0
         self.busy_s = 0.0
+        self.remote: RemoteMeter | None = None
         self._latencies_s: deque[float] = deque(maxlen=KEPT_LATENCIES)
 
     def item_took(self, latency_s: float) -> None:
@@ -53,4 +68,11 @@ class Meter:
 
     def snapshot(self) -> NodeMetrics:
         """Return the figures as they are now."""
-        return NodeMetrics(self.items_in, self.items_out, self.errors, self.busy_s, tuple(self._latencies_s))
+        return NodeMetrics(
+            self.items_in,
+            self.items_out,
+            self.errors,
+            self.busy_s,
+            tuple(self._latencies_s),
+            None if self.remote is None else self.remote.snapshot(),
+        )

@@ -6,6 +6,7 @@ Every problem is told at once: unknown node types, params, circles, kinds that d
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -15,10 +16,10 @@ from rpe.manifest.model import Manifest
 from rpe.manifest.nodes import Node
 from rpe.node.builtin.flow import ERROR_PORT, ERROR_SUFFIX
 from rpe.node.contract import NodeType
-from rpe.node.kinds import ALL_KINDS, Kinds, kinds_of, named
+from rpe.node.kinds import ALL_KINDS, CONTROL, Kinds, kinds_of, named
 from rpe.node.registry import NodeRegistry
 
-__all__ = ["Plan", "Step", "make_plan"]
+__all__ = ["Plan", "Step", "find_types", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,7 @@ class Plan:
 def make_plan(manifest: Manifest, registry: NodeRegistry) -> Plan:
     """Return the plan. Raises ManifestInvalid with every problem."""
     problems: list[str] = []
-    types: dict[str, NodeType | None] = {}
-    settings: dict[str, Any] = {}
-    for index, item in enumerate(manifest.nodes):
-        types[item.id] = found = _find(registry, item, f"nodes[{index}]", problems)
-        if found is not None:
-            settings[item.id], wrong = found.params.read(item.params, f"nodes[{index}].params")
-            problems += wrong
+    types, settings = find_types(enumerate(manifest.nodes), registry, problems)
     problems += _problems_of_error_ports(manifest)
     edges = [(connection.from_, connection.to) for connection in manifest.connections]
     ports = [(_owner(item), item.id) for item in manifest.nodes if _is_error_port(item)]
@@ -72,8 +67,10 @@ def make_plan(manifest: Manifest, registry: NodeRegistry) -> Plan:
     problems += circles
     takes, gives = _flow_of_kinds(manifest, types, order)
     for index, (source, target) in enumerate(edges):
-        if not gives[source] & takes[target]:
-            given, taken = named(gives[source]), named(takes[target])
+        # Control messages pass by whoever does not take them: that both know them joins nothing.
+        given_kinds, taken_kinds = gives[source] - CONTROL, takes[target] - CONTROL
+        if given_kinds and not given_kinds & taken_kinds:
+            given, taken = named(given_kinds), named(taken_kinds)
             problems.append(f"connections[{index}]: {source!r} gives {given}, {target!r} takes {taken}")
     if problems:
         raise ManifestInvalid("the pipeline cannot run here", problems=problems)
@@ -106,9 +103,27 @@ def make_plan(manifest: Manifest, registry: NodeRegistry) -> Plan:
     return Plan(steps, next(node_id for node_id in steps if not coming[node_id]))
 
 
+def find_types(
+    nodes: Iterable[tuple[int, Node]], registry: NodeRegistry, problems: list[str]
+) -> tuple[dict[str, NodeType | None], dict[str, Any]]:
+    """Return the type of each node (None: unknown) and its settings; what is wrong goes to `problems`.
+
+    The nodes come with their positions in the manifest.
+    """
+    types: dict[str, NodeType | None] = {}
+    settings: dict[str, Any] = {}
+    for index, item in nodes:
+        types[item.id] = found = _find(registry, item, f"nodes[{index}]", problems)
+        if found is not None:
+            settings[item.id], wrong = found.params.read(item.params, f"nodes[{index}].params")
+            problems += wrong
+    return types, settings
+
+
 def _find(registry: NodeRegistry, item: Node, where: str, problems: list[str]) -> NodeType | None:
     try:
-        return registry.get(item.node_type)
+        found = registry.get(item.node_type)
+        return found.streaming if item.is_streaming and found.streaming is not None else found
     except ConfigurationError as error:
         hint = f" ({error.hint})" if error.hint else ""
         problems.append(f"{where}.node_type: {error.message}{hint}")
@@ -169,13 +184,18 @@ def _flow_of_kinds(
     items = {item.id: item for item in manifest.nodes}
     for node_id in order:
         item, found = items[node_id], types[node_id]
-        takes[node_id] = (found.takes if found else ALL_KINDS) & kinds_of(item.input_types)
+        taken = found.takes if found else ALL_KINDS
+        # The hints know no control messages, so they say nothing about them.
+        takes[node_id] = taken & (kinds_of(item.input_types) | CONTROL)
         known = [gives[source] for source in feeding[node_id] if source in gives]
         arriving = frozenset[str]().union(*known) if known else ALL_KINDS
         given = ALL_KINDS if found is None else found.gives
-        passed = takes[node_id] & arriving if given is None else given
-        # Where nothing fits, that is told at the connection, and not again at all that follow.
-        gives[node_id] = (passed or takes[node_id]) & kinds_of(item.output_types) or kinds_of(
-            item.output_types
-        )
+        if given is None:
+            # Where nothing fits, that is told at the connection, and not again at all that follow.
+            given = takes[node_id] & arriving - CONTROL or takes[node_id]
+            # Control messages reach it from behind nodes that let them pass.
+            given |= takes[node_id] & CONTROL
+        told = kinds_of(item.output_types)
+        fitting = given & (told | CONTROL)
+        gives[node_id] = fitting if fitting - CONTROL else fitting | told
     return takes, gives

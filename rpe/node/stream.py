@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, NamedTuple, Self
 
-from rpe.clock import Clock
 from rpe.data import RuntimeData
 from rpe.errors import ConfigurationError, SessionClosed
 from rpe.node.channel import Channel
-from rpe.node.metrics import Meter
+from rpe.node.context import RunContext
+from rpe.node.contract import NodeCall
 from rpe.node.plan import Plan, Step
+from rpe.node.resources import Resources, Shelf
 from rpe.node.worker import Outlet, Worker
 
 __all__ = ["Output", "PipelineStream"]
@@ -25,6 +26,15 @@ class Output:
 
     node: str
     data: RuntimeData
+
+
+class Ends(NamedTuple):
+    """What a worker stands between: its input, the queues after it, those of its error ports, the way out."""
+
+    inbox: Any
+    targets: Sequence[Any]
+    error_targets: Sequence[Any]
+    leave: Outlet | None
 
 
 class PipelineStream:
@@ -44,39 +54,40 @@ class PipelineStream:
     def __init__(
         self,
         plan: Plan,
-        meters: Mapping[str, Meter],
-        clock: Clock,
+        shelf: Shelf,
+        resources: Resources | None,
+        context: RunContext,
         queue_size: int,
         feed: Iterable[tuple[str, RuntimeData]] | None = None,
     ) -> None:
         self._plan = plan
+        self._shelf = shelf
+        self._resources = resources
+        self._context = context
+        self._own_resources: Resources | None = None
+        self._entered = False
         self._feed = feed
         self._finished = False
         self._failure: BaseException | None = None
         self._told = False
         self._owner: asyncio.Task[None] | None = None
-        self._outputs = Channel[Output](queue_size, writers=1)
+        self._outputs = Channel[Any](queue_size, writers=1)
         # Besides what leads to it, each node is fed from outside until `finish`.
         self._inboxes = {
-            step.node_id: Channel[RuntimeData](queue_size, step.sources + 1) for step in plan.steps.values()
-        }
-        self._workers = {
-            step.node_id: Worker(
-                step,
-                self._inboxes[step.node_id],
-                [self._inboxes[target] for target in step.targets],
-                [self._inboxes[target] for target in step.error_targets],
-                self._leave(step),
-                meters[step.node_id],
-                clock,
-            )
-            for step in plan.steps.values()
+            step.node_id: Channel[Any](queue_size, step.sources + 1) for step in plan.steps.values()
         }
 
     async def __aenter__(self) -> Self:
-        if self._owner is not None:
+        if self._entered:
             raise SessionClosed("a stream is entered once", hint="ask the runner for another one")
-        self._owner = asyncio.create_task(self._own(), name="pipeline")
+        self._entered = True
+        resources = self._resources
+        if resources is None and any(step.node_type.open for step in self._plan.steps.values()):
+            resources = self._own_resources = Resources(self._shelf)
+            await resources.open()
+        shared = {} if resources is None else resources.shared
+        workers = [self._worker(step, shared.get(step.node_id)) for step in self._plan.steps.values()]
+        self._owner = asyncio.create_task(self._own(workers), name="pipeline")
         return self
 
     async def __aexit__(
@@ -91,6 +102,8 @@ class PipelineStream:
             except asyncio.CancelledError as late:
                 cancelled = late  # nodes are closing: they are waited for all the same
         self._shut()
+        if self._own_resources is not None:
+            await self._own_resources.close()
         if cancelled is not None:
             raise cancelled
         if error is None and self._failure is not None and not self._told:
@@ -102,13 +115,16 @@ class PipelineStream:
         Raises ConfigurationError for an unknown node, SessionClosed after `finish` or outside of
         the context, NodeFailed where the pipeline has failed.
         """
+        await self._put(data, node_id)
+
+    async def _put(self, item: Any, node_id: str) -> None:
         inbox = self._inbox(node_id)
         if self._owner is None:
             raise SessionClosed("the stream is not open", hint="enter it with `async with`")
         if self._finished and self._failure is None:
             raise SessionClosed("the stream was finished: it takes no more input")
         try:
-            await inbox.put(data)
+            await inbox.put(item)
         except BaseException as error:
             self._told = self._told or error is self._failure
             raise
@@ -127,7 +143,7 @@ class PipelineStream:
         if self._owner is None:
             raise SessionClosed("the stream is not open", hint="enter it with `async with`")
         try:
-            output = await self._outputs.get()
+            output: Output | None = await self._outputs.get()
         except BaseException as error:
             self._told = self._told or error is self._failure
             raise
@@ -135,12 +151,29 @@ class PipelineStream:
             raise StopAsyncIteration
         return output
 
-    async def _own(self) -> None:
+    def _worker(self, step: Step, shared: Any) -> Worker:
+        shelf = self._shelf
+        return Worker(
+            step,
+            NodeCall(step.node_id, step.settings, shelf.clock, self._context, shared),
+            *self._ends(step),
+            shelf.meters[step.node_id],
+        )
+
+    def _ends(self, step: Step) -> Ends:
+        return Ends(
+            self._inboxes[step.node_id],
+            [self._inboxes[target] for target in step.targets],
+            [self._inboxes[target] for target in step.error_targets],
+            self._leave(step),
+        )
+
+    async def _own(self, workers: list[Worker]) -> None:
         """Hold all tasks of the run, and let everybody know how it ended."""
         try:
             async with asyncio.TaskGroup() as group:
-                for node_id, worker in self._workers.items():
-                    group.create_task(worker.run(), name=f"node {node_id}")
+                for worker in workers:
+                    group.create_task(worker.run(), name=f"node {worker.node_id}")
                 if self._feed is not None:
                     group.create_task(self._feed_all(self._feed), name="pipeline input")
         except BaseExceptionGroup as errors:

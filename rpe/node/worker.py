@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from rpe.clock import Clock
 from rpe.data import Json, RuntimeData
 from rpe.errors import DataValidationError
-from rpe.node.channel import Channel
-from rpe.node.contract import NodeCall, PipelineNode
+from rpe.node.contract import NodeCall, PipelineNode, SelfDrivenNode
 from rpe.node.errors import NodeFailed
 from rpe.node.kinds import named
 from rpe.node.metrics import Meter
 from rpe.node.plan import Step
 
-__all__ = ["ERROR_SCHEMA", "Outlet", "Worker", "error_item"]
+__all__ = ["ERROR_SCHEMA", "Inlet", "Outlet", "Target", "Worker", "error_item"]
 
 ERROR_SCHEMA = "rpe.node_error"
 """The schema type of what comes out of an error port."""
 
 Outlet = Callable[[RuntimeData], Awaitable[None]]
+
+
+class Inlet(Protocol):
+    """Where the input of a node comes from, such as a `Channel`."""
+
+    async def get(self) -> RuntimeData | None:
+        """Return the next item; None after the last one."""
+        ...
+
+
+class Target(Protocol):
+    """Where the outputs of a node go, such as a `Channel`."""
+
+    async def put(self, item: RuntimeData, /) -> None:
+        """Hand an item on, waiting for room."""
+        ...
+
+    def end(self) -> None:
+        """Say that nothing more comes from here."""
+        ...
+
+
+class _Cancelled(Exception):
+    """A node raised CancelledError for reasons of its own; its cause is that error."""
 
 
 def error_item(failure: NodeFailed, data: RuntimeData | None) -> Json:
@@ -47,6 +70,7 @@ class Worker:
     next item; what it gave before it failed stays given. Otherwise `run` raises NodeFailed.
 
     Arguments:
+        call: what the node is made with.
         inbox: where the node's input comes from.
         targets: the queues after it, one for each connection.
         error_targets: the queues of its error ports.
@@ -56,34 +80,41 @@ class Worker:
     def __init__(
         self,
         step: Step,
-        inbox: Channel[RuntimeData],
-        targets: Sequence[Channel[RuntimeData]],
-        error_targets: Sequence[Channel[RuntimeData]],
+        call: NodeCall,
+        inbox: Inlet,
+        targets: Sequence[Target],
+        error_targets: Sequence[Target],
         leave: Outlet | None,
         meter: Meter,
-        clock: Clock,
     ) -> None:
+        self.node_id = step.node_id
         self._step = step
+        self._call = call
         self._inbox = inbox
         self._targets = targets
         self._error_targets = error_targets
         self._leave = leave
         self._meter = meter
-        self._clock = clock
+        self._clock = call.clock
         self._waited_s = 0.0
+        self._taken = 0  # by this run alone, unlike what the meter counts
+        self._input_ended = False
+        self._fatal: NodeFailed | None = None
 
     async def run(self) -> None:
         """Work until the input has ended. Raises NodeFailed. The node is closed in any case."""
-        step = self._step
         try:
-            node = step.node_type.make(NodeCall(step.node_id, step.settings, self._clock))
+            node = self._step.node_type.make(self._call)
         except Exception as error:
             self._meter.errors += 1
-            raise NodeFailed(step.node_id, error) from error
+            raise NodeFailed(self.node_id, error) from error
         try:
-            while (data := await self._inbox.get()) is not None:
-                await self._take(node, data)
-            await self._attempt(node.flush(self._emit), None)
+            if isinstance(node, SelfDrivenNode):
+                await self._let_run(node)
+            else:
+                while (data := await self._inbox.get()) is not None:
+                    await self._take(node, data)
+                await self._attempt(node.flush(self._emit), None)
         except BaseException:
             # What ended the work is what its reader must hear of, whatever closing adds to it.
             with suppress(Exception):
@@ -93,6 +124,41 @@ class Worker:
         for channel in (*self._targets, *self._error_targets):
             channel.end()
 
+    async def _let_run(self, node: SelfDrivenNode) -> None:
+        """Let a node take its input itself; after a failure that an error port takes, the rest of it."""
+        while not self._input_ended:
+            before = self._taken
+            failure: Exception | None = None
+            try:
+                await self._guarded(node.run(_Items(self._next), self._emit))
+            except Exception as error:
+                failure = error
+            if self._fatal is not None:
+                raise self._fatal  # whatever the node made of it
+            if failure is not None:
+                data = None
+                if self._taken == before:
+                    # It failed without taking anything: the next item is lost to it, or this had no end.
+                    data = await self._next()
+                await self._failed(failure, data)
+            else:
+                while await self._next() is not None:
+                    pass  # it wants no more, but those that feed it must not wait for it
+
+    async def _next(self) -> RuntimeData | None:
+        """The next item for a node that drives itself; what is not for it goes where it belongs."""
+        while (data := await self._inbox.get()) is not None:
+            if data.kind == "control" and "control" not in self._step.takes:
+                await self._deliver(data)
+                continue
+            self._taken += 1
+            self._meter.items_in += 1
+            if data.kind in self._step.takes:
+                return data
+            await self._failed(self._refused(data), data)
+        self._input_ended = True
+        return None
+
     async def _take(self, node: PipelineNode, data: RuntimeData) -> None:
         if data.kind == "control" and "control" not in self._step.takes:
             await self._deliver(data)
@@ -101,14 +167,30 @@ class Worker:
         if data.kind in self._step.takes:
             self._meter.item_took(await self._attempt(node.process(data, self._emit), data))
         else:
-            error = DataValidationError(
-                f"takes {named(self._step.takes)}, not {data.kind}", hint="mend what feeds this node"
-            )
-            await self._failed(error, data)
+            await self._failed(self._refused(data), data)
+
+    def _refused(self, data: RuntimeData) -> DataValidationError:
+        return DataValidationError(
+            f"takes {named(self._step.takes)}, not {data.kind}", hint="mend what feeds this node"
+        )
 
     async def _attempt(self, call: Awaitable[None], data: RuntimeData | None) -> float:
         """Await a call of the node, and return the seconds it took without its waits for room."""
         started_s, self._waited_s = self._clock.now(), 0.0
+        failure: Exception | None = None
+        try:
+            await self._guarded(call)
+        except Exception as error:
+            failure = error
+        finally:
+            busy_s = max(self._clock.now() - started_s - self._waited_s, 0.0)
+            self._meter.busy_s += busy_s
+        if failure is not None:
+            await self._failed(failure, data)
+        return busy_s
+
+    async def _guarded(self, call: Awaitable[None]) -> None:
+        """Await a call of the node: it raises CancelledError where this task was cancelled, and only then."""
         failure: BaseException | None = None
         try:
             await call
@@ -116,20 +198,21 @@ class Worker:
             failure = error
         except Exception as error:
             failure = error
-        busy_s = max(self._clock.now() - started_s - self._waited_s, 0.0)
-        self._meter.busy_s += busy_s
         if _being_cancelled():
             # Also where the node has swallowed it: nobody feeds this worker any more.
             raise failure if isinstance(failure, asyncio.CancelledError) else asyncio.CancelledError
+        if isinstance(failure, asyncio.CancelledError):
+            raise _Cancelled from failure
         if failure is not None:
-            await self._failed(failure, data)
-        return busy_s
+            raise failure
 
-    async def _failed(self, cause: BaseException, data: RuntimeData | None) -> None:
+    async def _failed(self, cause: Exception, data: RuntimeData | None) -> None:
         self._meter.errors += 1
-        failure = NodeFailed(self._step.node_id, cause)
+        known = cause.__cause__ if isinstance(cause, _Cancelled) and cause.__cause__ else cause
+        failure = NodeFailed(self.node_id, known)
         if not self._error_targets:
-            raise failure from cause
+            self._fatal = failure
+            raise failure from known
         item = error_item(failure, data)
         for channel in self._error_targets:
             await channel.put(item)
@@ -152,6 +235,22 @@ class Worker:
         if self._leave is not None:
             await self._leave(data)
         self._waited_s += self._clock.now() - started_s
+
+
+class _Items:
+    """The input of a node that drives itself. An iterator and no generator: leaving it early is no event."""
+
+    def __init__(self, following: Callable[[], Awaitable[RuntimeData | None]]) -> None:
+        self._following = following
+
+    def __aiter__(self) -> AsyncIterator[RuntimeData]:
+        return self
+
+    async def __anext__(self) -> RuntimeData:
+        data = await self._following()
+        if data is None:
+            raise StopAsyncIteration
+        return data
 
 
 def _being_cancelled() -> bool:

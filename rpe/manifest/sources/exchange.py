@@ -32,10 +32,11 @@ class Validator:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server gave: `body` is None where it said that nothing changed."""
+    """What a server gave: `body` is None where nothing changed; `yaml` says how it is written."""
 
     body: bytes | None = field(repr=False)
     validator: Validator | None
+    yaml: bool = False
 
 
 async def get(
@@ -102,8 +103,8 @@ async def _hop(
             validator = _validator(url, response)
             if response.status == 304 and asked is not None:
                 return Answer(None, validator or asked)
-            _check_head(url, response, settings)
-            return Answer(await _body(url, response, settings), validator)
+            media_type = _check_head(url, response, settings)
+            return Answer(await _body(url, response, settings), validator, media_type.endswith("yaml"))
     except AddressRefused as error:
         raise _refused(url, str(error)) from error
     except (aiohttp.ClientError, OSError) as error:
@@ -156,7 +157,8 @@ def _validator(url: Url, response: aiohttp.ClientResponse) -> Validator | None:
     return Validator(url.text, etag) if etag and etag.isascii() and etag.isprintable() else None
 
 
-def _check_head(url: Url, response: aiohttp.ClientResponse, settings: FetchSettings) -> None:
+def _check_head(url: Url, response: aiohttp.ClientResponse, settings: FetchSettings) -> str:
+    """Return the media type of an answer that may be read."""
     if response.status != 200:
         raise _failed(url, f"the server answered {response.status}", retryable=response.status in _PASSING)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -164,12 +166,13 @@ def _check_head(url: Url, response: aiohttp.ClientResponse, settings: FetchSetti
         raise _failed(url, "the body is compressed, which was not asked for")
     declared = response.headers.get("Content-Type", "")
     media_type = declared.partition(";")[0].strip().lower()
-    if media_type not in settings.content_types and not media_type.endswith("+json"):
+    if media_type not in settings.content_types and not media_type.endswith(("+json", "+yaml")):
         raise _failed(url, f"the content type is {media_type[:60]!r}, not {settings.content_types[0]}")
     if response.content_length is not None and response.content_length > settings.max_bytes:
         raise _failed(
             url, f"the manifest has {response.content_length} bytes, and the limit is {settings.max_bytes}"
         )
+    return media_type
 
 
 async def _body(url: Url, response: aiohttp.ClientResponse, settings: FetchSettings) -> bytes:

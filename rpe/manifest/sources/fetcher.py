@@ -141,7 +141,7 @@ class ManifestFetcher:
                 f"cannot fetch the manifest at {source.url}: it took longer than {timeout_s:g} s"
             ) from error
         if answer.body is not None:
-            manifest = _parse(answer.body, source)
+            manifest = _parse(answer.body, source, yaml=answer.yaml)
         elif old is not None:
             manifest = old.manifest
         else:  # a server is only asked for changes of what is kept
@@ -153,9 +153,9 @@ class ManifestFetcher:
         return manifest
 
 
-def _parse(body: bytes, source: UrlSource) -> Manifest:
+def _parse(body: bytes, source: UrlSource, *, yaml: bool) -> Manifest:
     try:
-        return Manifest.from_json(body)
+        return Manifest.from_yaml(body) if yaml else Manifest.from_json(body)
     except ManifestInvalid as error:
         raise ManifestInvalid(
             f"the manifest at {source.url} is not valid", problems=error.problems or [error.message]

@@ -25,7 +25,7 @@ class FetchSettings:
         allowed_networks: addresses that are talked to though they are private, loopback,
             link-local or otherwise not public, such as `127.0.0.0/8`.
         allow_clear_credentials: let an auth_header travel without TLS to an address that is not loopback.
-        content_types: the media types that are read; any `+json` is read as well.
+        content_types: the media types that are read; any `+json` and `+yaml` is read as well.
     """
 
     total_timeout_s: float = 10.0
@@ -36,7 +36,7 @@ class FetchSettings:
     allowed_hosts: tuple[str, ...] | None = None
     allowed_networks: tuple[str, ...] = ()
     allow_clear_credentials: bool = False
-    content_types: tuple[str, ...] = ("application/json", "text/json")
+    content_types: tuple[str, ...] = ("application/json", "text/json", "application/yaml", "text/yaml")
 
     def __post_init__(self) -> None:
         for name in ("total_timeout_s", "max_bytes", "max_entries"):
