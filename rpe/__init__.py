@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     )
     from rpe.data import Audio, Binary, Control, File, Image, Json, Numpy, RuntimeData, Tensor, Text, Video
     from rpe.manifest.model import Manifest
+    from rpe.node import PipelineRunner
+    from rpe.transport.credentials import (
+        EnvironmentToken,
+        FetchedToken,
+        FileToken,
+        FixedToken,
+        Token,
+        TokenSource,
+    )
 
 __version__ = "0.1.0"
 
@@ -30,17 +39,24 @@ __all__ = [
     "Binary",
     "ClientSettings",
     "Control",
+    "EnvironmentToken",
+    "FetchedToken",
     "File",
+    "FileToken",
+    "FixedToken",
     "Image",
     "Json",
     "Manifest",
     "Numpy",
+    "PipelineRunner",
     "ReliableClient",
     "ReliableSession",
     "RuntimeData",
     "SyncClient",
     "Tensor",
     "Text",
+    "Token",
+    "TokenSource",
     "Video",
     "__version__",
     "connect",
@@ -48,7 +64,15 @@ __all__ = [
 ]
 
 _CLIENT = ("ClientSettings", "ReliableClient", "ReliableSession", "SyncClient", "connect", "connect_sync")
-_SOURCES = dict.fromkeys(_CLIENT, "rpe.client") | {"Manifest": "rpe.manifest.model"}
+_TOKENS = ("EnvironmentToken", "FetchedToken", "FileToken", "FixedToken", "Token", "TokenSource")
+_SOURCES = (
+    dict.fromkeys(_CLIENT, "rpe.client")
+    | dict.fromkeys(_TOKENS, "rpe.transport.credentials")
+    | {
+        "Manifest": "rpe.manifest.model",
+        "PipelineRunner": "rpe.node",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -74,6 +74,7 @@ def _ended(operation: Operation, event: Event) -> Operation:
         error_kind=fields.get("error_kind"),
         message=fields.get("message"),
         endpoint=fields.get("endpoint"),
+        node=fields.get("node"),
         response_hash=fields.get("response_hash"),
         latency_s=event.t - operation.due_s if latency_s is None else float(latency_s),
         attempts=fields.get("attempts"),

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rpe.chaos.evidence import count_fired
 from rpe.chaos.guards import ScriptedFault
 from rpe.chaos.history import FINISHED, History, HistoryWriter
 from rpe.chaos.options import EMBEDDED, Phase, RunOptions
 from rpe.chaos.pipeline import pipeline_of
+from rpe.chaos.placing import Places
 from rpe.chaos.plan import Plan, fault_steps
 from rpe.chaos.recorder import Recorder
+from rpe.chaos.references import learn_answers
 from rpe.chaos.resources import Snapshot, settled_snapshot, take_snapshot
 from rpe.chaos.scenario.faults import Timed
 from rpe.chaos.scenario.matrix import Cell
@@ -23,6 +28,7 @@ from rpe.chaos.subject_care import close, drained, warm_up
 from rpe.chaos.timeline import Beginning, Entry, Timeline
 from rpe.chaos.workload.inputs import pieces_of
 from rpe.chaos.workload.load import Load, Operate, Tally, run_load
+from rpe.chaos.workload.recordings import Recordings
 from rpe.chaos.workload.stream import stream
 from rpe.chaos.workload.unary import unary
 from rpe.chaos.world.wire import WireWorld
@@ -60,6 +66,7 @@ class Performance:
         self._clock = clock
         self._history_path = writer.path
         self._names: dict[str, str] = {}
+        self._expected: dict[str, str] = {}
         self._recorder = Recorder(writer, clock, self._names)
         self._faults = [
             ScriptedFault(
@@ -103,8 +110,8 @@ class Performance:
         )
         reason = INTERRUPTED
         try:
-            with StallWatch() as watch:
-                await self._play()
+            with TemporaryDirectory(prefix="rpe-run-") as folder, StallWatch() as watch:
+                await self._play(Path(folder))
             for ended_s, lasted_s in watch.stalls:
                 self._recorder.record_at(ended_s - lasted_s, "machine.stall", {"seconds": round(lasted_s, 3)})
             reason = FINISHED
@@ -115,14 +122,17 @@ class Performance:
             self._recorder.record("run.end", reason=reason)
         return reason
 
-    async def _play(self) -> None:
+    async def _play(self, folder: Path) -> None:
         plan, options, clock = self._plan, self._options, self._clock
         factory = load_subject(options.subject)
-        manifest = pipeline_of(self._cell.scenario.manifest)
-        input_name = manifest.input_nodes[0].id
+        scenario = self._cell.scenario
+        places = Places.make(scenario, plan.transport, folder)
         async with WireWorld(
-            self._cell.scenario.servers,
+            scenario.servers,
             transport=plan.transport,
+            wires=places.wires,
+            certificates=places.certificates,
+            tokens=places.tokens,
             processes=self._signalled(),
             proxy_url=None if options.proxy == EMBEDDED else options.proxy,
             proxy_prefix=options.proxy_prefix,
@@ -131,13 +141,16 @@ class Performance:
             clock=clock,
         ) as world:
             self._names.update({address: name for name, address in world.endpoints.items()})
+            manifest = places.manifest(world.endpoints) if scenario.pools else pipeline_of(scenario.manifest)
+            input_name = manifest.entry
             context = SubjectContext(
                 endpoints=dict(world.endpoints),
                 transport=plan.transport,
-                request=plan.client,
+                request=scenario.client,
                 manifest=manifest,
                 seed=derive_seed(plan.seed, "subject"),
                 report=self._recorder.report,
+                pipeline=bool(scenario.pools),
             )
             # Counted from a task of its own, as the counting at the end is.
             baseline = await asyncio.create_task(self._warmed_up(world, factory, context, input_name))
@@ -158,6 +171,12 @@ class Performance:
     ) -> Snapshot:
         """Warm everything up, give the servers their scripts, and return what the process then holds."""
         before = take_snapshot()
+        # What other clients than the one under test do is not of the run.
+        context = replace(context, report=lambda event, fields: None)
+        if context.pipeline:
+            pieces = Recordings()
+            heard = [pieces.piece(number) for number in range(len(pieces))]
+            self._expected = await learn_answers(factory, context, input_name, heard, clock=self._clock)
         await warm_up(factory, context, input_name, self._pieces[0].piece(0), clock=self._clock)
         await world.begin()
         return await settled_snapshot(self._clock, before, world.forget_clients)
@@ -173,6 +192,7 @@ class Performance:
             origin_s,
             input_name,
             names=self._names,
+            expected=self._expected,
             attempts=self._recorder.attempts,
             max_running=self._options.max_running,
             tally=self.tally,

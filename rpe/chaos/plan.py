@@ -2,7 +2,7 @@
 
 A plan is written into the run folder before the run begins. It holds all that the checks
 need, so that a saved run can be judged without its scenario file; and the definition it
-came from, so that it can be run again. Drawing it twice from one seed gives the same plan.
+came from, with its credentials hidden. Drawing it twice from one seed gives the same plan.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rpe.chaos.scenario.matrix import Cell
 from rpe.chaos.scenario.model import Allowance, Expectation, Floor, Workload
 from rpe.chaos.scenario.timing import Span, resolve_spans
 from rpe.chaos.scenario.wording import dotted
+from rpe.chaos.secrets import without_secrets
 from rpe.chaos.strict import Items, StrictModel
 from rpe.chaos.subject import ClientRequest
 from rpe.chaos.workload.plan import WorkloadPlan
@@ -71,7 +72,7 @@ class Plan(StrictModel):
     allow: Items[Allowance] = ()
     deadline_slack_s: float | None = None
     definition: dict[str, Any] = Field(default={}, repr=False)
-    """The scenario of the cell, as a file would say it."""
+    """The scenario of the cell, as a file would say it, its credentials hidden."""
 
     @classmethod
     def draw(cls, cell: Cell, seed: int, *, versions: Mapping[str, str] | None = None) -> Self:
@@ -98,7 +99,9 @@ class Plan(StrictModel):
             versions=dict(versions or {}),
             duration_s=scenario.duration_s,
             servers=tuple(scenario.servers),
-            client=scenario.client,
+            client=ClientRequest.model_validate(
+                without_secrets(scenario.client.model_dump(exclude_unset=True))
+            ),
             workloads=workloads,
             faults=tuple(_fault(fault, windows[fault.name], seed) for fault in scenario.faults),
             windows=windows,
@@ -106,7 +109,7 @@ class Plan(StrictModel):
             floor=scenario.floor or Floor(operations=max(1, int(planned * FLOOR_SHARE))),
             allow=scenario.allow,
             deadline_slack_s=scenario.deadline_slack_s,
-            definition=scenario.model_dump(mode="json", exclude_unset=True),
+            definition=without_secrets(scenario.model_dump(mode="json", exclude_unset=True)),
         )
 
     @property
@@ -140,7 +143,7 @@ def _fault(fault: Fault, span: Span, seed: int) -> PlannedFault:
         on=fault.settings.targets,
         start_s=span.start_s,
         end_s=span.end_s,
-        steps=tuple(as_json(step) for step in fault_steps(fault, span, seed)),
+        steps=tuple(without_secrets(as_json(step)) for step in fault_steps(fault, span, seed)),
     )
 
 

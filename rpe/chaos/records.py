@@ -57,6 +57,7 @@ class Operation:
     error_kind: str | None = None
     message: str | None = None
     endpoint: str | None = None
+    node: str | None = None
     response_hash: str | None = None
     latency_s: float | None = None
     attempts: int | None = None

@@ -108,6 +108,8 @@ class ClientRequest(StrictModel):
     """Active health checks."""
     budget: BudgetRequest | None = None
     """The retry budget of the whole client."""
+    move_sessions: bool = False
+    """Whether a session whose endpoint fails is to be taken to another one, with nothing lost or doubled."""
     token: Annotated[str | None, Field(repr=False)] = None
     """A credential that is sent with each request: a test value, never a real one."""
 
@@ -119,6 +121,9 @@ class SubjectContext:
     `endpoints` maps the servers' names in the scenario to `host:port`. `report` takes an
     event of the history (`attempt.start`, `attempt.end`, `breaker`, `health`) with its
     fields, in which endpoints go by their names; reporting is optional.
+
+    `pipeline` says that `manifest` is a pipeline which runs in the client, with the addresses of
+    the servers in its remote nodes; otherwise it is sent to the endpoints as it is.
     """
 
     endpoints: Mapping[str, str]
@@ -127,6 +132,7 @@ class SubjectContext:
     manifest: Manifest
     seed: int
     report: Callable[[str, Mapping[str, Any]], None]
+    pipeline: bool = False
 
 
 @dataclass(frozen=True)

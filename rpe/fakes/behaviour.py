@@ -288,6 +288,11 @@ class Behaviour(_Part):
     capacity: Capacity | None = None
     token: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
     """The bearer token without which calls are refused; health checks go without."""
+    other_token: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
+    """A second token that is taken as well, as servers do while the first is exchanged for it."""
+    recheck_token: bool = Field(default=False, strict=True)
+    """Look at the token again at each chunk of a session, by the script of then, and end the session
+    with UNAUTHENTICATED where it has become a wrong one. Without it, whoever was let in stays in."""
     health: Annotated[Health, BeforeValidator(_lower)] = Health.SERVING
     """`hang` and `not_serving` hold for GetVersion too, which serves as a health check elsewhere."""
     version: Version = Version()
@@ -311,7 +316,8 @@ def _problem(detail: Mapping[str, Any]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{where} is unknown"
     message = f"{where}: {detail['msg'].removeprefix('Value error, ')}"
-    if "token" in detail["loc"] or detail["type"] == "missing" or isinstance(detail["input"], Mapping):
+    secret = {"token", "other_token"} & set(detail["loc"])
+    if secret or detail["type"] == "missing" or isinstance(detail["input"], Mapping):
         return message
     shown = repr(detail["input"])
     return f"{message} (got {shown[:60]})"

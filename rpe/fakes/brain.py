@@ -74,7 +74,7 @@ class Brain:
         """Follow another script from the next call on; calls that run go on by the one they began with."""
         changed = self._changed
         self._adopt(behaviour)
-        shown = behaviour.model_dump_json(exclude_defaults=True, exclude={"token"})
+        shown = behaviour.model_dump_json(exclude_defaults=True, exclude={"token", "other_token"})
         self.journal.append(Entry(Kind.SCRIPT, self._clock.now(), self.name, detail=shown))
         changed.set()
 
@@ -113,7 +113,13 @@ class Brain:
                     await session.send_error(failed.error)
                     return
                 session_id = f"{self.name}-{record.number}"
-                await FakeSession(session, graph, behaviour, plan, rng, record, self._clock).serve(session_id)
+
+                def recheck() -> None:
+                    if self._behaviour.recheck_token:
+                        self._check_token(call, record)
+
+                fake = FakeSession(session, graph, behaviour, plan, rng, record, self._clock, recheck)
+                await fake.serve(session_id)
 
     async def version(self, call: ServerCall) -> VersionAnswer:
         """Say what this fake is, where the script lets it."""
@@ -139,8 +145,7 @@ class Brain:
 
     async def admit(self, call: ServerCall) -> None:
         """Let a caller with the right token in. Only a refusal is written down."""
-        token = self._behaviour.token
-        if token is not None and not _has_token(call, token):
+        if not _may_enter(call, self._behaviour):
             record = self._record(call)
             with record.kept():
                 self._check_token(call, record)
@@ -266,15 +271,19 @@ class Brain:
         return Answer(outputs, answer.wall_time_ms, DAMAGE[mode])
 
     def _check_token(self, call: ServerCall, record: CallRecord) -> None:
-        token = self._behaviour.token
-        if token is not None and not _has_token(call, token):
+        if not _may_enter(call, self._behaviour):
             record.fault("token", "refused")
             raise Refusal(StatusCode.UNAUTHENTICATED, "the token is missing or wrong")
 
 
-def _has_token(call: ServerCall, token: str) -> bool:
-    sent = call.metadata.get("authorization", "")
-    return hmac.compare_digest(sent.encode(), f"Bearer {token}".encode())
+def _may_enter(call: ServerCall, behaviour: Behaviour) -> bool:
+    """Whether the call brings a token that is taken, or none is asked for."""
+    if behaviour.token is None:
+        return True
+    sent = call.metadata.get("authorization", "").encode()
+    taken = (behaviour.token, behaviour.other_token or behaviour.token)
+    # Both are always compared, so that the time this takes tells nothing.
+    return any([hmac.compare_digest(sent, f"Bearer {token}".encode()) for token in taken])  # noqa: C419
 
 
 def _fail_by_script(plan: Plan, record: CallRecord) -> None:

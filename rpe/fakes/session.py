@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rpe.clock import Clock
 from rpe.data import RuntimeData
@@ -33,7 +33,7 @@ class _Ended(Exception):
 
 
 class FakeSession:
-    """Serves one session from `ready` to its end."""
+    """Serves one session from `ready` to its end. `recheck` raises Refusal where its caller must go."""
 
     def __init__(
         self,
@@ -44,8 +44,10 @@ class FakeSession:
         rng: random.Random,
         record: CallRecord,
         clock: Clock,
+        recheck: Callable[[], None],
     ) -> None:
         self._session = session
+        self._recheck = recheck
         self._graph = graph
         self._latency = behaviour.latency
         self._script = behaviour.stream
@@ -67,6 +69,7 @@ class FakeSession:
         try:
             await self._follow_script()
             while (chunk := await self._session.receive()) is not None:
+                self._recheck()
                 await self._take(chunk)
         except _Ended:
             return

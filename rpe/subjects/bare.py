@@ -1,6 +1,7 @@
 """The subject `bare`: one plain client of the first endpoint, as a first attempt at a client looks.
 
-On gRPC it is a stub of grpc.aio; on every other wire it is the transport's own client.
+On gRPC it is a stub of grpc.aio; on every other wire it is the transport's own client. A pipeline
+that runs in the client is run with remote nodes that try once, at their first endpoint.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ __all__ = ["create"]
 
 async def create(context: SubjectContext) -> Subject:
     """Make the subject. Other endpoints, and all that the scenario asks beside the deadline, go unused."""
+    if context.pipeline:
+        from rpe.subjects.pipeline import PipelineSubject, without_reliability
+
+        return await PipelineSubject(context, without_reliability(context.manifest)).open()
     if context.transport != "grpc":
         from rpe.subjects.single import SingleSubject
 

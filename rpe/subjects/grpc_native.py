@@ -24,6 +24,11 @@ MAX_ATTEMPTS = 5
 
 async def create(context: SubjectContext) -> StubSubject:
     """Make the subject: one channel over the whole pool."""
+    if context.pipeline:
+        raise ConfigurationError(
+            "the client 'grpc-native' runs no pipelines of its own",
+            hint="leave out the scenarios that have pools",
+        )
     if context.transport != "grpc":
         raise ConfigurationError(
             f"the client 'grpc-native' speaks gRPC only, not {context.transport!r}",

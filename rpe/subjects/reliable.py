@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rpe.chaos.subject import ClientRequest, SubjectContext, SubjectOperation
-from rpe.client import ClientSettings, ReliableClient, ReliableSession, connect
+from rpe.chaos.subject import ClientRequest, Subject, SubjectContext, SubjectOperation
+from rpe.client import ClientSettings, ReliableClient, StreamSession, connect
 from rpe.data import RuntimeData
 from rpe.manifest.model import Manifest
 from rpe.policy.backoff import BackoffSettings
@@ -16,19 +16,24 @@ from rpe.telemetry.record import AttemptRecord, AttemptStart, BreakerRecord, Hea
 __all__ = ["ReliableSubject", "client_settings", "create"]
 
 
-async def create(context: SubjectContext) -> ReliableSubject:
+async def create(context: SubjectContext) -> Subject:
     """Make the subject; its health checks run from now on."""
-    config: dict[str, Any] = {} if context.request.token is None else {"token": context.request.token}
     names = {address: name for name, address in context.endpoints.items()}
+    reporter = _Reporter(context.report, names)
+    if context.pipeline:
+        from rpe.subjects.pipeline import PipelineSubject
+
+        return await PipelineSubject(context, context.manifest, reporter).open()
+    config: dict[str, Any] = {} if context.request.token is None else {"token": context.request.token}
     client = connect(
         list(context.endpoints.values()),
         transport=context.transport,
         settings=client_settings(context.request),
-        observers=[_Reporter(context.report, names)],
+        observers=[reporter],
         seed=context.seed,
         **config,
     )
-    return ReliableSubject(await client.__aenter__(), context.manifest)
+    return ReliableSubject(await client.__aenter__(), context.manifest, context.request.move_sessions)
 
 
 def client_settings(request: ClientRequest) -> ClientSettings:
@@ -56,9 +61,10 @@ def client_settings(request: ClientRequest) -> ClientSettings:
 class ReliableSubject:
     """Fills `rpe.chaos.subject.Subject` with a `ReliableClient`."""
 
-    def __init__(self, client: ReliableClient, manifest: Manifest) -> None:
+    def __init__(self, client: ReliableClient, manifest: Manifest, move_sessions: bool = False) -> None:
         self._client = client
         self._manifest = manifest
+        self._move_sessions = move_sessions
 
     async def execute(self, operation: SubjectOperation) -> Mapping[str, RuntimeData]:
         """Execute once through the reliable client."""
@@ -74,7 +80,10 @@ class ReliableSubject:
     async def open_stream(self, operation: SubjectOperation) -> _Stream:
         """Open a session through the reliable client."""
         session = await self._client.open_stream(
-            self._manifest, timeout_s=operation.timeout_s, operation_id=operation.op
+            self._manifest,
+            timeout_s=operation.timeout_s,
+            repeatable=self._move_sessions and operation.repeatable,
+            operation_id=operation.op,
         )
         return _Stream(session)
 
@@ -88,7 +97,7 @@ class ReliableSubject:
 
 
 class _Stream:
-    def __init__(self, session: ReliableSession) -> None:
+    def __init__(self, session: StreamSession) -> None:
         self._session = session
 
     async def send(self, sequence: int, data: RuntimeData) -> None:

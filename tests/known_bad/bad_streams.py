@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from rpe.chaos.subject import SubjectOperation
 from rpe.data import RuntimeData
 from rpe.errors import StreamBroken
 from tests.known_bad.base import BaseClient
+from tests.known_bad.moving import MovingStream
 from tests.known_bad.pool import Endpoint
 from tests.known_bad.stream import Given, Stream
 
-__all__ = ["ReordersAnswers", "ReplaysSessions", "SwallowsCuts"]
+__all__ = ["MovesWithoutReplay", "ReordersAnswers", "ReplaysSessions", "SwallowsCuts"]
 
 
 class SwallowsCuts(BaseClient):
@@ -45,45 +46,26 @@ class ReplaysSessions(BaseClient):
         return _Replaying(self, endpoint, operation, number)
 
 
-class _Replaying(Stream):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._sent: list[tuple[int, RuntimeData]] = []
-        self._finished = False
-        self._turns = asyncio.Lock()
+class _Replaying(MovingStream):
+    def new(self, sequence: int) -> bool:
+        return True
 
-    async def send(self, sequence: int, data: RuntimeData) -> None:
-        async with self._turns:
-            self._sent.append((sequence, data))
-            try:
-                await super().send(sequence, data)
-            except StreamBroken:
-                pass  # sent again with the rest, when the receiving side has noticed
 
-    async def receive(self) -> Given | None:
-        while True:
-            try:
-                return await super().receive()
-            except StreamBroken:
-                await self._replay()
+class MovesWithoutReplay(BaseClient):
+    """It takes a broken session to another server, and goes on with the next chunk: what was on its way is
+    lost.
 
-    async def finish(self) -> None:
-        async with self._turns:
-            self._finished = True
-            try:
-                await super().finish()
-            except StreamBroken:
-                pass
+    What had been said while a connection was replaced never reached the next one, and nobody was told:
+    openclaw/openclaw#45952, strands-agents/harness-sdk#4500.
+    """
 
-    async def _replay(self) -> None:
-        async with self._turns:
-            self.endpoint = self.client.pick([self.endpoint])
-            self.number += 1
-            await self.open()
-            for sequence, data in self._sent:
-                await super().send(sequence, data)
-            if self._finished:
-                await super().finish()
+    def stream(self, endpoint: Endpoint, operation: SubjectOperation, number: int) -> Stream:
+        return _Forgetful(self, endpoint, operation, number)
+
+
+class _Forgetful(MovingStream):
+    def missing(self) -> Mapping[int, RuntimeData]:
+        return {}
 
 
 class ReordersAnswers(BaseClient):

@@ -1,9 +1,10 @@
 """The base client: small, decent, hand-written, and without any of the known defects.
 
 Round robin over raw stubs, retries at another endpoint within one deadline and a budget, a
-breaker for each endpoint, health checks, respect for pushback. Each known-bad client
-overrides one of its methods. It shares no policy and no transport with the client that this
-project ships, so that a scenario is not judged by what that one happens to do.
+breaker for each endpoint, health checks, respect for pushback, sessions that move where they
+are asked to. Each known-bad client overrides one of its methods. It shares no policy and no
+transport with the client that this project ships, so that a scenario is not judged by what that
+one happens to do.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY
 from rpe.wire.generated.remotemedia.v1.common_pb2 import DataBuffer
 from rpe.wire.protobuf import decode
 from tests.known_bad.breaker import Breaker, OnChange
+from tests.known_bad.moving import MovingStream
 from tests.known_bad.pool import Endpoint, choose, guess
 from tests.known_bad.stream import Stream
 from tests.known_bad.wire import execute_request, failure
@@ -287,8 +289,9 @@ class BaseClient:
             self.context.report("health", {"endpoint": endpoint.name, "healthy": endpoint.healthy})
 
     def stream(self, endpoint: Endpoint, operation: SubjectOperation, number: int) -> Stream:
-        """Make a session that is not open yet."""
-        return Stream(self, endpoint, operation, number)
+        """Make a session that is not open yet; one that moves, where that is asked for and harmless."""
+        moves = self.context.request.move_sessions and self.repeatable(operation)
+        return (MovingStream if moves else Stream)(self, endpoint, operation, number)
 
     def metadata(self, op: str, number: int) -> tuple[tuple[str, str], ...]:
         """What travels beside a request."""

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from rpe.chaos.subject import SubjectContext, SubjectFactory
+from rpe.chaos.subject import Subject, SubjectContext, SubjectFactory
 from tests.known_bad import (
     bad_answers,
     bad_breakers,
     bad_choice,
     bad_deadlines,
     bad_leaks,
+    bad_pipelines,
     bad_retries,
     bad_streams,
 )
@@ -19,6 +20,7 @@ from tests.known_bad.base import BaseClient
 
 __all__ = [
     "base",
+    "blames_the_first_node",
     "breaker_never_opens",
     "close_fails",
     "cut_sessions_count_as_success",
@@ -33,16 +35,20 @@ __all__ = [
     "ignores_pushback",
     "impatient",
     "in_flight_never_returns",
+    "keeps_its_first_token",
     "layers_multiply",
     "leaks_sockets",
     "leaks_tasks",
     "mixes_up_answers",
+    "moves_without_replay",
     "never_ends",
+    "never_falls_back",
     "never_tried_again",
     "no_retry_budget",
     "one_call_blocks_all",
     "one_slow_attempt_eats_all",
     "opens_for_caller_errors",
+    "pipeline_tries_once",
     "prefers_the_idle",
     "probe_stampede",
     "pushback_stops_the_pool",
@@ -66,7 +72,14 @@ def _subject(kind: type[BaseClient]) -> SubjectFactory:
     return create
 
 
-base = _subject(BaseClient)
+async def base(context: SubjectContext) -> Subject:
+    """Make the client without a defect.
+
+    A pipeline that runs in the client is run by this project's own runner: a second one would have to
+    speak every wire.
+    """
+    return await bad_pipelines.run_pipeline(context) if context.pipeline else BaseClient(context)
+
 
 first_endpoint_only = _subject(bad_choice.FirstEndpointOnly)
 skips_to_the_neighbour = _subject(bad_choice.SkipsToTheNeighbour)
@@ -103,7 +116,13 @@ does_not_validate = _subject(bad_answers.DoesNotValidate)
 mixes_up_answers = _subject(bad_answers.MixesUpAnswers)
 swallows_cuts = _subject(bad_streams.SwallowsCuts)
 replays_sessions = _subject(bad_streams.ReplaysSessions)
+moves_without_replay = _subject(bad_streams.MovesWithoutReplay)
 reorders_answers = _subject(bad_streams.ReordersAnswers)
+
+keeps_its_first_token = bad_pipelines.keeps_its_first_token
+blames_the_first_node = bad_pipelines.blames_the_first_node
+never_falls_back = bad_pipelines.never_falls_back
+pipeline_tries_once = bad_pipelines.pipeline_tries_once
 
 leaks_tasks = _subject(bad_leaks.LeaksTasks)
 leaks_sockets = _subject(bad_leaks.LeaksSockets)

@@ -26,7 +26,7 @@ Given = tuple[int, Mapping[str, RuntimeData]]
 
 
 class Stream:
-    """Fills `rpe.chaos.subject.SubjectStream`; bound to its endpoint, and never replayed."""
+    """Fills `rpe.chaos.subject.SubjectStream`; bound to its endpoint, never replayed (but see `MovingStream`)."""
 
     def __init__(
         self, client: BaseClient, endpoint: Endpoint, operation: SubjectOperation, number: int
@@ -35,6 +35,7 @@ class Stream:
         self.endpoint = endpoint
         self.operation = operation
         self.number = number
+        self.started_s = client.now_s()
         self._call: Any = None
         self._probe = False
         self._settled = True
@@ -43,10 +44,11 @@ class Stream:
         """Send `init` and wait for `ready`. Raises RpeError, and has then ended."""
         operation = self.operation
         manifest = self.client.context.manifest
-        self._probe = self.client.begin(self.endpoint, operation.op, self.number, operation.timeout_s)
+        left_s = self.client.left_s(operation, self.started_s)
+        self._probe = self.client.begin(self.endpoint, operation.op, self.number, left_s)
         self._settled = False
         metadata = self.client.metadata(operation.op, self.number)
-        self._call = self.endpoint.wire.stream(timeout=operation.timeout_s, metadata=metadata)
+        self._call = self.endpoint.wire.stream(timeout=left_s, metadata=metadata)
         self._input = manifest.input_nodes[0].id
         try:
             await self.write(init_request(manifest))

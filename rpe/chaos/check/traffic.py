@@ -79,7 +79,7 @@ def seen_attempts(history: History) -> list[SeenAttempt]:
     """Return every attempt that either side tells of, in the order of time."""
     reported: dict[tuple[str | None, str], list[SeenAttempt]] = defaultdict(list)
     for attempt in history.attempts:
-        seen = SeenAttempt(attempt.started_s, attempt.op, attempt.endpoint)
+        seen = SeenAttempt(attempt.started_s, attempt.op or None, attempt.endpoint)
         reported[seen.op, seen.endpoint].append(seen)
     arrived: dict[tuple[str | None, str], list[SeenAttempt]] = defaultdict(list)
     for call in history.once(served_calls):

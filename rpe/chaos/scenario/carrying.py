@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from random import Random
 
-from rpe.chaos.scenario.lined_yaml import Path
 from rpe.chaos.scenario.model import Scenario
+from rpe.chaos.scenario.pools import wires
 from rpe.chaos.scenario.timing import resolve_spans
 from rpe.errors import ConfigurationError
 from rpe.faults.actions import has_effect
 from rpe.faults.kinds import FaultContext
+from rpe.lined_yaml import Path
 from rpe.transport.registry import get_transport
 
 __all__ = ["carries_datagrams", "misplaced_faults"]
@@ -28,8 +29,9 @@ def carries_datagrams(transport: str) -> bool:
 
 def misplaced_faults(scenario: Scenario, transport: str) -> list[tuple[Path, str]]:
     """Return every fault that cannot act on a wire. A wire that nobody knows is told elsewhere."""
+    chosen = wires(scenario, transport)
     try:
-        datagrams = carries_datagrams(transport)
+        datagrams = {server: carries_datagrams(wire) for server, wire in chosen.items()}
     except ConfigurationError:
         return []
     spans, _ = resolve_spans(scenario)
@@ -38,13 +40,17 @@ def misplaced_faults(scenario: Scenario, transport: str) -> list[tuple[Path, str
         span = spans.get(fault.name)
         context = FaultContext(span.length_s if span else 1.0, Random(0))
         steps = fault.settings.actions(context)
-        if not all(has_effect(step.action, datagrams=datagrams) for step in steps):
+        for server in dict.fromkeys(step.action.server for step in steps):
+            actions = [step.action for step in steps if step.action.server == server]
+            is_datagrams = datagrams.get(server, False)
+            if all(has_effect(action, datagrams=is_datagrams) for action in actions):
+                continue
             reason = (
                 "whose data travels in datagrams, not in a stream of bytes"
-                if datagrams
+                if is_datagrams
                 else "whose data travels in a stream of bytes, not in datagrams"
             )
-            found.append(
-                (("faults", position, fault.kind), f"{fault.kind} cannot act on {transport}, {reason}")
-            )
+            wire = chosen.get(server, transport)
+            found.append((("faults", position, fault.kind), f"{fault.kind} cannot act on {wire}, {reason}"))
+            break
     return found

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from rpe.chaos.scenario.carrying import misplaced_faults
 from rpe.chaos.scenario.errors import Problem, ScenarioError
-from rpe.chaos.scenario.lined_yaml import LinedDocument, LinedYamlError, Path, load_lined
 from rpe.chaos.scenario.matrix import TRANSPORT, Cell, expand
 from rpe.chaos.scenario.model import Scenario, model_schema
 from rpe.chaos.scenario.remainder import without
 from rpe.chaos.scenario.rules import broken_rules
 from rpe.chaos.scenario.wording import dotted, mistakes
+from rpe.lined_yaml import LinedDocument, LinedYamlError, Path, load_lined
 
 __all__ = ["ScenarioFile", "discover", "load", "parse"]
 

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rpe.chaos.scenario.errors import Problem, ScenarioError
-from rpe.chaos.scenario.lined_yaml import Path, unlined
 from rpe.chaos.scenario.model import Scenario, model_schema
 from rpe.chaos.scenario.wording import did_you_mean, dotted, known_keys, mistakes
+from rpe.lined_yaml import Path, unlined
 
 __all__ = ["DEFAULT_TRANSPORT", "TRANSPORT", "Cell", "cells", "expand", "without_faults"]
 

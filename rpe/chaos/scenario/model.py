@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from rpe.chaos.scenario.faults import After, Fault, Timed
+from rpe.chaos.scenario.pools import Pool
 from rpe.chaos.strict import Items, Name, PositiveSeconds, Rate, Seconds, StrictModel
 from rpe.chaos.subject import ClientRequest
 from rpe.fakes.behaviour import Behaviour
@@ -20,6 +21,7 @@ __all__ = [
     "Expectation",
     "Fault",
     "Floor",
+    "Pool",
     "Scenario",
     "Window",
     "Workload",
@@ -40,8 +42,8 @@ class Workload(StrictModel):
     """For streams: so many sessions, all started at once. Takes the place of `rate_per_s`."""
     arrivals: Literal["constant", "poisson"] = "constant"
     """`constant`: evenly spaced. `poisson`: independent users, drawn from the seed of the run."""
-    input: Literal["speech", "text"] = "speech"
-    """What is sent: recorded speech cut into pieces, or lines of text."""
+    input: Literal["speech", "recordings", "text"] = "speech"
+    """What is sent: recorded speech cut into pieces, whole recordings in turn, or lines of text."""
     chunk_ms: Annotated[float, Field(gt=0, le=60_000)] = 20
     """The length of one piece of speech, in milliseconds; for streams also the time between two chunks."""
     chunks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
@@ -103,6 +105,8 @@ class Expectation(StrictModel):
     """For `errors`: only errors with this code."""
     kind: str | None = None
     """For `errors`: only errors of this kind, such as `network` or `timeout`."""
+    node: str | None = None
+    """For `errors`: only errors in this node of the pipeline."""
     on_time_s: PositiveSeconds | None = None
     """For `chunks_on_time_ratio`: how soon after it was due a chunk must be answered, in seconds."""
 
@@ -110,7 +114,9 @@ class Expectation(StrictModel):
     def title(self) -> str:
         """What is measured, where and when, in one line."""
         of = [
-            str(value) for value in (self.endpoint, self.workload, self.code, self.kind) if value is not None
+            str(value)
+            for value in (self.endpoint, self.workload, self.code, self.kind, self.node)
+            if value is not None
         ]
         part = [f"from {self.from_s:g} s"] if self.from_s is not None else []
         part += [f"within {self.within_s:g} s"] if self.within_s is not None else []
@@ -162,6 +168,8 @@ class Scenario(StrictModel):
     """The values to run it with, each combination a cell: `transport`, or a dotted path of this file."""
     servers: Annotated[dict[Name, Behaviour], Field(min_length=1)]
     """The servers by name, each with the script it follows; `{}` is an honest one."""
+    pools: dict[Name, Pool] = Field(default={})
+    """Who serves the remote nodes of a pipeline that runs in the client; each names its `pool`."""
     manifest: str | dict[str, Any] = "echo"
     """The pipeline: a node type for a pipeline of that one node, or a whole manifest."""
     client: ClientRequest = ClientRequest()

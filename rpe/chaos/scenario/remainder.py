@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rpe.chaos.scenario.lined_yaml import Path
+from rpe.lined_yaml import Path
 
 __all__ = ["Remainder", "without"]
 

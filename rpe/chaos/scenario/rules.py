@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from rpe.chaos.check import ALWAYS
 from rpe.chaos.check.measures import FILTERS, MEASURES
-from rpe.chaos.scenario.lined_yaml import Path
 from rpe.chaos.scenario.model import Scenario
+from rpe.chaos.scenario.pools import pool_mistakes
 from rpe.chaos.scenario.scripts import script_mistakes
 from rpe.chaos.scenario.timing import BUILT_IN, entries, resolve_spans
 from rpe.chaos.scenario.wording import did_you_mean
+from rpe.lined_yaml import Path
 
 __all__ = ["RECOVERY_S", "broken_rules"]
 
@@ -32,7 +33,16 @@ Rule = Callable[[Scenario, frozenset[str]], Found]
 def broken_rules(scenario: Scenario, elsewhere: Iterable[str] = ()) -> list[tuple[Path, str]]:
     """Return every mistake in how the parts of a scenario fit together."""
     names = frozenset(elsewhere)
-    rules: tuple[Rule, ...] = (_names, _servers, _scripts, _windows, _times, _expectations, _allowances)
+    rules: tuple[Rule, ...] = (
+        _names,
+        _servers,
+        pool_mistakes,
+        _scripts,
+        _windows,
+        _times,
+        _expectations,
+        _allowances,
+    )
     return [found for rule in rules for found in rule(scenario, names)]
 
 

@@ -8,11 +8,11 @@ from random import Random
 from pydantic import ValidationError
 
 from rpe.chaos.scenario.faults import Fault
-from rpe.chaos.scenario.lined_yaml import Path, unlined
 from rpe.chaos.scenario.wording import dotted, mistakes
 from rpe.fakes.behaviour import Behaviour
 from rpe.faults.actions import SetBehaviour
 from rpe.faults.kinds import FaultContext
+from rpe.lined_yaml import Path, unlined
 
 __all__ = ["script_mistakes"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpe.chaos.scenario.faults import Timed
-from rpe.chaos.scenario.lined_yaml import Path
 from rpe.chaos.scenario.model import Scenario
 from rpe.chaos.scenario.wording import did_you_mean
 from rpe.chaos.strict import StrictModel
+from rpe.lined_yaml import Path
 
 __all__ = ["AFTER", "BEFORE", "BUILT_IN", "RUN", "Span", "entries", "resolve_spans"]
 

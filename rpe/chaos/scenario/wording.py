@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rpe.chaos.scenario.lined_yaml import LinedDocument, Path
+from rpe.lined_yaml import LinedDocument, Path
 
 __all__ = ["did_you_mean", "dotted", "known_keys", "mistakes", "one_branch_each"]
 

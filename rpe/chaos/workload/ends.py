@@ -25,6 +25,7 @@ class End:
     error_kind: str = ""
     message: str = ""
     endpoint: str | None = None
+    node: str | None = None
     response_hash: str | None = None
 
     def as_fields(self) -> dict[str, Any]:
@@ -35,6 +36,7 @@ class End:
             "error_kind": self.error_kind,
             "message": self.message,
             "endpoint": self.endpoint,
+            "node": self.node,
             "response_hash": self.response_hash,
         }
 
@@ -73,14 +75,20 @@ def raised(error: Exception, names: Mapping[str, str]) -> End:
     An error of rpe says itself whether the work may have been done. Any other error says
     nothing of it, so it may have been. Its code is its gRPC status, or its class.
     """
-    message = redact(str(error))[:MESSAGE_LENGTH]
-    for address, name in names.items():
-        message = message.replace(address, name)
+    message = _named(redact(str(error))[:MESSAGE_LENGTH], names)
     if isinstance(error, RpeError):
         outcome = OperationOutcome.MAYBE if error.maybe_executed else OperationOutcome.FAILED
         end = End(outcome, code=error.code, error_kind=str(error.kind), message=message)
-        return replace(end, endpoint=names.get(error.endpoint or "", error.endpoint))
+        endpoint = None if error.endpoint is None else _named(error.endpoint, names)
+        return replace(end, endpoint=endpoint, node=error.node)
     return End(OperationOutcome.MAYBE, code=_foreign_code(error), message=message)
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    """A text with the servers' names in the places of their addresses."""
+    for address, name in names.items():
+        text = text.replace(address, name)
+    return text
 
 
 def _foreign_code(error: Exception) -> str:

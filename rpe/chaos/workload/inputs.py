@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rpe.chaos.workload.plan import WorkloadPlan
+from rpe.chaos.workload.recordings import Recordings
 from rpe.chaos.workload.speech import Speech
 from rpe.chaos.workload.texts import Texts
 from rpe.data import RuntimeData
@@ -22,4 +23,10 @@ class Pieces(Protocol):
 
 def pieces_of(workload: WorkloadPlan) -> Pieces:
     """Return the pieces that a workload sends; recordings are read here, and not while it runs."""
-    return Speech(workload.chunk_ms) if workload.input == "speech" else Texts()
+    match workload.input:
+        case "speech":
+            return Speech(workload.chunk_ms)
+        case "recordings":
+            return Recordings()
+        case "text":
+            return Texts()

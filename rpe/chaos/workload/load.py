@@ -51,6 +51,7 @@ class Load:
         clock, origin_s: the clock, and the moment on it when the run began.
         input_name: the node that takes the input.
         names: addresses to names of servers.
+        expected: the hash of the answer to each request, by its own hash, where it is known beforehand.
         attempts: says how many attempts an operation took and where the last one went, where that is known.
         max_running: how many operations may run at once.
         tally: counts what happens.
@@ -62,6 +63,7 @@ class Load:
     origin_s: float
     input_name: str
     names: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, str] = field(default_factory=dict)
     attempts: Callable[[str], tuple[int | None, str | None]] = lambda op: (None, None)
     max_running: int = MAX_RUNNING
     tally: Tally = field(default_factory=Tally)
@@ -124,6 +126,7 @@ async def _run_operation(
     timeout_s = workload.operation_timeout_s
     inputs = {load.input_name: data[0]}
     end = CANCELLED
+    request_hash = data_hash(inputs) if workload.kind == "unary" else None
     load.record(
         "operation.start",
         op=op,
@@ -132,7 +135,8 @@ async def _run_operation(
         due_s=operation.due_s,
         timeout_s=timeout_s,
         repeatable=workload.repeatable,
-        request_hash=data_hash(inputs) if workload.kind == "unary" else None,
+        request_hash=request_hash,
+        expected_hash=load.expected.get(request_hash or ""),
     )
     try:
         limit_s = load.clock.now() + timeout_s + GRACE_S

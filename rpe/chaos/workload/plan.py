@@ -23,7 +23,7 @@ class WorkloadPlan:
     due_s: tuple[float, ...]
     timeout_s: float
     repeatable: bool = True
-    input: Literal["speech", "text"] = "speech"
+    input: Literal["speech", "recordings", "text"] = "speech"
     chunk_ms: float = 20
     chunks: int = 1
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rpe.chaos.hashes import joined_hash
 from rpe.chaos.shielding import bring_to_end
+from rpe.chaos.world.tokens import TokenFiles
 from rpe.chaos.world.world import JournalLine
 from rpe.clock import Clock
 from rpe.errors import ConfigurationError
 from rpe.fakes.behaviour import Behaviour, parse_behaviour
+from rpe.fakes.certificates import Certificate
 from rpe.fakes.handle import FakeHandle
 from rpe.fakes.journal import Entry, Kind
 from rpe.fakes.server import FakeServer
@@ -23,13 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Servers"]
 
+NODE_MODULES = ("rpe.fakes.voice",)
+"""What gives the servers of a scenario more node types than every fake has."""
+
 
 class Servers:
     """The servers by name. Entering starts them, all with honest scripts; leaving stops them.
 
     Arguments:
         scripts: the script of each server, by name.
-        transport: the wire that they speak.
+        wires: the wire that each of them speaks.
+        certificates: the certificate of each that has TLS.
+        tokens: is told of the tokens that scripts demand; None where nobody asks.
         processes: those that get a process of their own, and whether a second one is to be kept
             at hand, because what comes back after a kill would weigh on the run if it started cold.
         seed: the root of the chance that they draw.
@@ -39,17 +47,24 @@ class Servers:
         self,
         scripts: Mapping[str, Behaviour],
         *,
-        transport: str,
+        wires: Mapping[str, str],
+        certificates: Mapping[str, Certificate],
+        tokens: TokenFiles | None,
         processes: Mapping[str, bool],
         seed: int,
         clock: Clock,
     ) -> None:
         # The first script of a list is the server's own; those of faults are put on top of it.
         self._scripts = {name: {"": script} for name, script in scripts.items()}
+        self._tokens = tokens
         self._keep_spare = processes
-        self._processes = _make_processes(processes, transport, seed) if processes else {}
+        for module in NODE_MODULES:
+            import_module(module)
+        tls = {name: _tls(certificates.get(name)) for name in scripts}
+        self._processes = _make_processes(processes, wires, tls, seed) if processes else {}
         self._servers: dict[str, FakeHandle] = {
-            name: self._processes.get(name) or FakeServer(name, transport, seed=seed) for name in scripts
+            name: self._processes.get(name) or FakeServer(name, wires[name], seed=seed, **tls[name])
+            for name in scripts
         }
         self._clock = clock
         self._began_s = 0.0
@@ -87,13 +102,17 @@ class Servers:
 
     async def push_script(self, key: str, name: str, script: Mapping[str, Any]) -> None:
         """Let a server follow another script; the latest one that has not been taken back counts."""
-        self._scripts[name][key] = parse_behaviour(script)
+        parsed = self._scripts[name][key] = parse_behaviour(script)
+        if self._tokens is not None:
+            self._tokens.demanded(key, name, parsed.token)
         await self._follow(name)
 
     async def pop_script(self, key: str, name: str) -> None:
         """Take a script back."""
         self._scripts[name].pop(key, None)
         await self._follow(name)
+        if self._tokens is not None:
+            self._tokens.no_longer_demanded(key, name)
 
     async def _follow(self, name: str) -> None:
         *_, latest = self._scripts[name].values()
@@ -138,10 +157,21 @@ class Servers:
                 raise problem
 
 
-def _make_processes(names: Iterable[str], transport: str, seed: int) -> dict[str, SignalledProcess]:
+def _make_processes(
+    names: Iterable[str], wires: Mapping[str, str], tls: Mapping[str, dict[str, Any]], seed: int
+) -> dict[str, SignalledProcess]:
     from rpe.chaos.world.process import SignalledProcess
 
-    return {name: SignalledProcess(name, transport, seed=seed) for name in names}
+    return {
+        name: SignalledProcess(name, wires[name], modules=NODE_MODULES, seed=seed, **tls[name])
+        for name in names
+    }
+
+
+def _tls(certificate: Certificate | None) -> dict[str, Any]:
+    if certificate is None:
+        return {}
+    return {"certificate_chain": certificate.chain, "private_key": certificate.key}
 
 
 def _line(server: str, entry: Entry) -> JournalLine:

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rpe.chaos.scenario.carrying import carries_datagrams
 from rpe.chaos.shielding import bring_to_end
 from rpe.chaos.world.links import Links
 from rpe.chaos.world.servers import Servers
+from rpe.chaos.world.tokens import TokenFiles
 from rpe.chaos.world.world import Evidence, JournalLine, Means
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
 from rpe.fakes.behaviour import Behaviour
+from rpe.fakes.certificates import Certificate
 from rpe.faults.actions import (
     Action,
     CutLink,
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from rpe.chaos.world.datagrams import DatagramLinks
 
 __all__ = ["WireWorld"]
+
+NO_WIRES: Mapping[str, str] = MappingProxyType({})
+NO_CERTIFICATES: Mapping[str, Certificate] = MappingProxyType({})
 
 CONTROL_TIMEOUT_S = 5.0
 """How long one call to the proxy server may take."""
@@ -75,6 +80,9 @@ class WireWorld:
     Arguments:
         servers: the script of each server, by name.
         transport: the wire that the servers speak.
+        wires: the wire of each server that speaks another one.
+        certificates: the certificate of each server that has TLS.
+        tokens: is told of the tokens that scripts demand.
         processes: the servers that get a process of their own (see `Servers`).
         proxy_url: the API of a Toxiproxy; None starts one in this process.
         proxy_prefix: how the names of the proxies begin; drawn by default.
@@ -87,6 +95,9 @@ class WireWorld:
         servers: Mapping[str, Behaviour],
         *,
         transport: str = "grpc",
+        wires: Mapping[str, str] = NO_WIRES,
+        certificates: Mapping[str, Certificate] = NO_CERTIFICATES,
+        tokens: TokenFiles | None = None,
         processes: Mapping[str, bool] | None = None,
         proxy_url: str | None = None,
         proxy_prefix: str = "",
@@ -94,8 +105,15 @@ class WireWorld:
         seed: int = 0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._wires = {**dict.fromkeys(servers, transport), **wires}
         self._servers = Servers(
-            servers, transport=transport, processes=processes or {}, seed=seed, clock=clock
+            servers,
+            wires=self._wires,
+            certificates=certificates,
+            tokens=tokens,
+            processes=processes or {},
+            seed=seed,
+            clock=clock,
         )
         self._proxy_url = proxy_url
         self._proxy_prefix = proxy_prefix
@@ -105,8 +123,7 @@ class WireWorld:
         self._stack = AsyncExitStack()
         self._applied: dict[str, _Applied] = {}
         self._links: Links | None = None
-        self._transport = transport
-        self._carries_datagrams = carries_datagrams(transport)
+        self._relayed = {name for name, wire in self._wires.items() if carries_datagrams(wire)}
         self._datagrams: DatagramLinks | None = None
         self._endpoints: dict[str, str] = {}
 
@@ -140,14 +157,14 @@ class WireWorld:
             )
             await driver.version()
             await self._stack.enter_async_context(self._servers)
-            if self._carries_datagrams:
+            if self._relayed:
                 self._datagrams = self._open_relays()
                 self._stack.push_async_callback(self._datagrams.close)
             self._links = Links(driver, self._clock, self._proxy_prefix)
             self._stack.push_async_callback(self._links.close)
             for name, address in self._servers.addresses.items():
-                if self._datagrams is not None:
-                    address = await self._datagrams.open(name, address)
+                if name in self._relayed:
+                    address = await self.datagrams.open(name, address)
                 self._endpoints[name] = await self._links.open(name, address)
         except BaseException:
             await bring_to_end(self._stack.aclose())
@@ -170,25 +187,24 @@ class WireWorld:
 
         Raises ConfigurationError where the action cannot act on this wire.
         """
-        if not has_effect(action, datagrams=self._carries_datagrams):
+        relayed = action.server in self._relayed
+        if not has_effect(action, datagrams=relayed):
             what = getattr(action, "kind", type(action).__name__)
-            raise ConfigurationError(f"{what} cannot act on the transport {self._transport!r}")
+            raise ConfigurationError(f"{what} cannot act on the transport {self._wires[action.server]!r}")
         applied = self._applied.setdefault(key, _Applied(action, Means.OBSERVED))
         applied.begin(self._clock.now())
         match action:
             case SetToxic():
-                has_counters = (
-                    self._datagrams is not None or await self.links.stats(action.server) is not None
-                )
+                has_counters = relayed or await self.links.stats(action.server) is not None
                 applied.means = Means.OBSERVED if has_counters else Means.TRAFFIC
                 await self.links.add_toxic(key, action)
-                if self._datagrams is not None:
-                    self._datagrams.add_toxic(key, action)
+                if relayed:
+                    self.datagrams.add_toxic(key, action)
             case CutLink():
                 applied.means = Means.FAILURES
                 # First the datagrams: who asks its peer because the connection has ended must not hear it.
-                if self._datagrams is not None:
-                    self._datagrams.cut(key, action.server)
+                if relayed:
+                    self.datagrams.cut(key, action.server)
                 await self._cut_connections(key, applied)
             case SetImpairment():
                 self.datagrams.impair(key, action)
@@ -212,8 +228,8 @@ class WireWorld:
         if applied is None or applied.since_s is None:
             return
         action = applied.action
-        if self._datagrams is not None:
-            self._datagrams.relieve(key, action.server)
+        if action.server in self._relayed:
+            self.datagrams.relieve(key, action.server)
         match action:
             case SetToxic():
                 await self.links.remove_toxic(key, action.server)
@@ -232,8 +248,8 @@ class WireWorld:
         server = applied.action.server
         stats = await self.links.stats(server)
         dropped = None if stats is None else stats.open
-        if self._datagrams is not None:
-            dropped = self._datagrams.signalling_connections(server)
+        if server in self._relayed:
+            dropped = self.datagrams.signalling_connections(server)
         await self.links.cut(key, server)
         if dropped is not None:
             applied.count += dropped
@@ -261,8 +277,8 @@ class WireWorld:
             if toxic is not None:
                 count = toxic.chunks or toxic.connections
                 details.update(connections=toxic.connections, chunks=toxic.chunks, bytes=toxic.bytes)
-        if self._datagrams is not None:
-            packets, seen = self._datagrams.seen(key, server)
+        if server in self._relayed:
+            packets, seen = self.datagrams.seen(key, server)
             count += packets
             details.update(seen)
         return Evidence(server, applied.means, tuple(spans), count, details)

@@ -118,7 +118,7 @@ def test_the_error_lists_every_problem_with_its_file() -> None:
         ("name: [a\nproves: b\n", "2: this is not YAML: "),
         ("name: a\n  proves: b\n", "2: this is not YAML: "),
         ("name: *there\n", "1: this is not YAML: found undefined alias"),
-        ("name: a\n---\nname: b\n", "2: this is not YAML: a file holds one scenario"),
+        ("name: a\n---\nname: b\n", "2: this is not YAML: a file holds one document"),
         ("a: &a [*a]\n", "1: a[0]: an alias contains itself"),
         ("\nname: \x07\n", "2: this is not YAML: the character '\\x07' is not allowed"),
         ("name: !!python/object:os.system x\n", "1: this is not YAML: could not determine a constructor"),

@@ -65,8 +65,8 @@ def maybe_ratio(scope: Scope) -> float | None:
 
 @measure(
     "errors",
-    "How many operations ended with an error, of one code or kind if it is named.",
-    takes=["workload", "code", "kind", "endpoint"],
+    "How many operations ended with an error, of one code, kind or node if it is named.",
+    takes=["workload", "code", "kind", "node", "endpoint"],
 )
 def errors(scope: Scope) -> float | None:
     """Operations that ended with an error that matches."""
@@ -79,6 +79,7 @@ def errors(scope: Scope) -> float | None:
         and not operation.ok
         and (wanted.code is None or operation.code == wanted.code)
         and (wanted.kind is None or operation.error_kind == wanted.kind)
+        and (wanted.node is None or operation.node == wanted.node)
         and scope.at_endpoint(operation.endpoint)
         for operation in found
     )

@@ -13,7 +13,7 @@ __all__ = ["FILTERS", "MEASURES", "Measure", "Shows", "measure"]
 Shows = Literal["failed", "slowest", "attempts", "answers", "changes", "chunks"]
 """Which events explain a value: those are shown where a bound is broken."""
 
-FILTERS = ("workload", "endpoint", "code", "kind", "on_time_s")
+FILTERS = ("workload", "endpoint", "code", "kind", "node", "on_time_s")
 """The fields of an expectation that narrow or tune what a measure looks at."""
 
 
