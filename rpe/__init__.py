@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rpe.client import (
         ClientSettings,
+        MovingSession,
         ReliableClient,
         ReliableSession,
+        StreamSession,
         SyncClient,
         connect,
         connect_sync,
@@ -47,11 +49,13 @@ __all__ = [
     "Image",
     "Json",
     "Manifest",
+    "MovingSession",
     "Numpy",
     "PipelineRunner",
     "ReliableClient",
     "ReliableSession",
     "RuntimeData",
+    "StreamSession",
     "SyncClient",
     "Tensor",
     "Text",
@@ -63,7 +67,16 @@ __all__ = [
     "connect_sync",
 ]
 
-_CLIENT = ("ClientSettings", "ReliableClient", "ReliableSession", "SyncClient", "connect", "connect_sync")
+_CLIENT = (
+    "ClientSettings",
+    "MovingSession",
+    "ReliableClient",
+    "ReliableSession",
+    "StreamSession",
+    "SyncClient",
+    "connect",
+    "connect_sync",
+)
 _TOKENS = ("EnvironmentToken", "FetchedToken", "FileToken", "FixedToken", "Token", "TokenSource")
 _SOURCES = (
     dict.fromkeys(_CLIENT, "rpe.client")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from rpe.chaos.hashes import data_hash
@@ -11,6 +12,9 @@ from rpe.data import RuntimeData
 from rpe.errors import ConfigurationError
 
 __all__ = ["learn_answers"]
+
+AT_ONCE = 2
+"""How many answers are asked for at once: it is quicker, and starts the threads that a run will need."""
 
 TIMEOUT_S = 20.0
 TRIES = 4
@@ -33,14 +37,23 @@ async def learn_answers(
     answers: dict[str, str] = {}
     subject = await factory(context)
     try:
-        for number, piece in enumerate(pieces):
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def learn(number: int, piece: RuntimeData) -> None:
             inputs = {input_name: piece}
             operation = SubjectOperation(f"reference-{number}", inputs, TIMEOUT_S, True)
-            outputs = await _answer(subject, operation, clock)
+            async with slots:
+                outputs = await _answer(subject, operation, clock)
             asked, answered = data_hash(inputs), data_hash(outputs)
             if asked is None or answered is None:
                 raise ConfigurationError("the pipeline gives no output, so there is nothing to compare")
             answers[asked] = answered
+
+        async with asyncio.TaskGroup() as tasks:
+            for number, piece in enumerate(pieces):
+                tasks.create_task(learn(number, piece), name=f"reference-{number}")
+    except* ConfigurationError as errors:
+        raise errors.exceptions[0] from None
     finally:
         await subject.close()
     return answers

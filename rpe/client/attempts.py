@@ -94,10 +94,10 @@ class Attempts:
         pushback_s = None if error is None else pushback_of(error)
         decision = operation.decide(record, member, self._rng, elsewhere=elsewhere, pushback_s=pushback_s)
         if not decision.retry:
-            raise operation.failed() from error
+            raise _final(operation.failed(), error)
         free = decision.reason is RetryReason.REAUTHENTICATE  # nothing was done, so nothing is multiplied
         if not free and not self._budget.try_withdraw(now_s):
-            raise operation.failed(budget_empty=True) from error
+            raise _final(operation.failed(budget_empty=True), error)
         self.tally.retries += 1
         if decision.delay_s > 0:
             await self.clock.sleep(decision.delay_s)
@@ -142,3 +142,10 @@ class Attempts:
         )
         for observer in self.pool.observers:
             observer.on_operation(record)
+
+
+def _final(error: RpeError, last: RpeError | None) -> RpeError:
+    """Tell by which attempt's error the final one was caused; one that is that error keeps its own cause."""
+    if error is not last:
+        error.__cause__ = last
+    return error

@@ -2,8 +2,8 @@
 
 They do what the nodes of these names in the local runner do, by the same engines. Importing this module
 registers them; a `FakeProcess` has them with `modules=["rpe.fakes.voice"]`. The packages that do the
-work (the extra `voice`) are imported when a node first needs them. The work is done in two threads, which
-end what they have begun also where a call is cancelled.
+work (the extra `voice`) are imported when a node first needs them. The work is done in threads
+(`rpe.voice.threads`), which end what they have begun also where a call is cancelled.
 
 The fakes of one process remember their last answers, by the content of what was asked. Under faults
 the same segment is sent to several of them and more than once, and recognising it each time would
@@ -18,7 +18,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Making
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -29,6 +28,7 @@ from rpe.data import Audio, RuntimeData, Text
 from rpe.errors import ConfigurationError
 from rpe.fakes.nodes import NodeCall, NodeFunction, node
 from rpe.transport.serving import ErrorType
+from rpe.voice.threads import VOICE_THREADS
 
 if TYPE_CHECKING:
     from rpe.voice.stt import SpeechToText
@@ -92,9 +92,6 @@ _heard: OrderedDict[bytes, Text] = OrderedDict()
 _said: OrderedDict[bytes, Audio] = OrderedDict()
 
 
-_threads = ThreadPoolExecutor(2, thread_name_prefix="rpe voice fakes")
-"""So many recognise or speak at once; a thread is started at its first need, and stays."""
-
 _making: dict[bytes, Making[Any]] = {}
 _turn = threading.Lock()
 
@@ -107,7 +104,7 @@ async def _remember(memory: OrderedDict[bytes, _Answer], key: bytes, make: Calla
             return known
         making = _making.get(key)
         if making is None:
-            making = _making[key] = _threads.submit(_make, memory, key, make)
+            making = _making[key] = VOICE_THREADS.submit(_make, memory, key, make)
     loop = asyncio.get_running_loop()
     told: asyncio.Future[None] = loop.create_future()
 

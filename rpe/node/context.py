@@ -17,10 +17,13 @@ class RunContext:
 
     hops: how many calls from machine to machine lie between here and where the operation began.
     deadline_s: when it must be over, on the runner's clock; None where nobody said.
+    operation_id: what the operation is called by whoever began it; empty where it has no name. The
+        calls of remote nodes carry it with their node and a number behind it, from machine to machine.
     """
 
     hops: int = 0
     deadline_s: float | None = None
+    operation_id: str = ""
 
     def onward(self) -> tuple[str, str]:
         """Return the pair of metadata that a call from here to another machine carries.

@@ -40,7 +40,7 @@ class PipelineSubject:
         """Run the pipeline once over the inputs. Raises NodeFailed."""
         self._running += 1
         try:
-            context = RunContext(deadline_s=SYSTEM_CLOCK.now() + operation.timeout_s)
+            context = RunContext(0, SYSTEM_CLOCK.now() + operation.timeout_s, operation.op)
             given = await self._runner.run(operation.inputs, context=context)
         finally:
             self._running -= 1

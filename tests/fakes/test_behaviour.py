@@ -25,6 +25,7 @@ stream: {cut_after: 5, how: status, status: unavailable, drip_s: 0.01, error_aft
 overload: {above_in_flight: 4, retry_after_s: -1}
 capacity: {workers: 2}
 token: s3cret
+other_token: next
 recheck_token: true
 health: not_serving
 version: {node_types: [Echo], protocol_version: v9, compatible: false, message: too new}

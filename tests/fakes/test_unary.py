@@ -266,6 +266,19 @@ async def test_without_the_token_nothing_is_done(sent: str | None) -> None:
     assert [end.kind for end in ends(fake)] == [Kind.FAILED, Kind.FAILED, Kind.SENT]
 
 
+async def test_while_a_token_is_exchanged_both_are_taken_and_neither_is_told() -> None:
+    script = {"token": "first-s3cret", "other_token": "second-s3cret"}
+    async with FakeServer(behaviour=script) as fake, raw(fake.endpoint) as client:
+        for token in ("first-s3cret", "second-s3cret"):
+            assert await client.echo(metadata=(("authorization", f"Bearer {token}"),)) == "hi"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.execute(TEXT, metadata=(("authorization", "Bearer third-s3cret"),))
+        await fake.set_behaviour({"token": "second-s3cret", "other_token": None})
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.execute(TEXT, metadata=(("authorization", "Bearer first-s3cret"),))
+    assert "s3cret" not in "".join(entry.to_json() for entry in fake.journal)
+
+
 async def test_version() -> None:
     said = {"node_types": ["A", "B"], "protocol_version": "v9", "compatible": False, "message": "too new"}
     async with FakeServer() as fake, raw(fake.endpoint) as client:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rpe.chaos.subject import SubjectOperation
 from rpe.data import RuntimeData
-from rpe.errors import StreamBroken
+from rpe.errors import RpeError, StreamBroken
 from tests.known_bad.base import BaseClient
 from tests.known_bad.moving import MovingStream
 from tests.known_bad.pool import Endpoint
@@ -52,8 +52,8 @@ class _Replaying(MovingStream):
 
 
 class MovesWithoutReplay(BaseClient):
-    """It takes a broken session to another server, and goes on with the next chunk: what was on its way is
-    lost.
+    """It takes a broken session to another server, and goes on from there: what was on its way, and what
+    was said meanwhile, is lost.
 
     What had been said while a connection was replaced never reached the next one, and nobody was told:
     openclaw/openclaw#45952, strands-agents/harness-sdk#4500.
@@ -62,8 +62,15 @@ class MovesWithoutReplay(BaseClient):
     def stream(self, endpoint: Endpoint, operation: SubjectOperation, number: int) -> Stream:
         return _Forgetful(self, endpoint, operation, number)
 
+    def pause_s(self, tried: Sequence[Endpoint], error: RpeError) -> float:
+        return self.retry.initial_backoff_s
+
 
 class _Forgetful(MovingStream):
+    async def send(self, sequence: int, data: RuntimeData) -> None:
+        if not self.moving:
+            await super().send(sequence, data)
+
     def missing(self) -> Mapping[int, RuntimeData]:
         return {}
 

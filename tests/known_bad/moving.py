@@ -31,6 +31,7 @@ class MovingStream(Stream):
     ) -> None:
         super().__init__(client, endpoint, operation, number)
         self._unanswered: dict[int, RuntimeData] = {}
+        self.moving = False
         self._finished = False
         self._tried: list[Endpoint] = []
         self._turns = asyncio.Lock()
@@ -71,23 +72,28 @@ class MovingStream(Stream):
 
     async def _move(self, error: RpeError) -> None:
         """Open the session at another endpoint. Raises the last error where that is of no use any more."""
-        client, tried = self.client, self._tried
         async with self._turns:
-            while True:
-                tried.append(self.endpoint)
-                pause_s = client.pause_s(tried, error)
-                if not client.again(self.operation, error, tried, pause_s, self.started_s):
-                    raise error
-                await asyncio.sleep(pause_s)
-                self.endpoint = client.pick(tried)
-                self.number += 1
-                try:
-                    await self.open()
-                    break
-                except RpeError as failed:
-                    error = failed
+            self.moving = True
+            await self._reopen(error)
+            # Where the new one breaks as well, the receiving side notices that too.
             with suppress(StreamBroken):
                 for sequence, data in list(self.missing().items()):
                     await super().send(sequence, data)
                 if self._finished:
                     await super().finish()
+            self.moving = False
+
+    async def _reopen(self, error: RpeError) -> None:
+        client, tried = self.client, self._tried
+        while True:
+            tried.append(self.endpoint)
+            pause_s = client.pause_s(tried, error)
+            if not client.again(self.operation, error, tried, pause_s, self.started_s):
+                raise error
+            await asyncio.sleep(pause_s)
+            self.endpoint = client.pick(tried)
+            self.number += 1
+            try:
+                return await self.open()
+            except RpeError as failed:
+                error = failed

@@ -26,7 +26,7 @@ Given = tuple[int, Mapping[str, RuntimeData]]
 
 
 class Stream:
-    """Fills `rpe.chaos.subject.SubjectStream`; bound to its endpoint, never replayed (but see `MovingStream`)."""
+    """Fills `rpe.chaos.subject.SubjectStream`; bound to its endpoint, and never replayed."""
 
     def __init__(
         self, client: BaseClient, endpoint: Endpoint, operation: SubjectOperation, number: int

@@ -13,6 +13,7 @@ from tests.support.cells import cells, run, summary, themes
 LEAVES_NO_TRACE = {
     "rolling-restart": "a rollout that goes well is one that nobody notices: nothing else is expected of it",
     "flapping-at-random": "a seed may draw flaps so short that no call meets one",
+    "token-and-version-rotate": "that nothing is noticed is what it proves",
 }
 """The scenarios all of whose expectations hold without their faults too, and why that is right."""
 

@@ -30,7 +30,14 @@ LEAVES_NO_TRACE = {
 }
 """Scenarios all of whose expectations hold without their faults too; only `fault_fired` tells."""
 
-REDDENED = ("pipeline-fails", "primary-dies", "slow-primary", "both-ways", "hang-is-not-fatal")
+REDDENED = (
+    "pipeline-fails",
+    "primary-dies",
+    "slow-primary",
+    "both-ways",
+    "hang-is-not-fatal",
+    "sessions-move",
+)
 """What a plain client of one endpoint cannot pass on any wire."""
 
 

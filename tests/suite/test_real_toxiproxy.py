@@ -49,6 +49,11 @@ async def test_scenarios_pass_on_it(
         assert await driver.proxies() == {}, "runs leave nothing behind"
 
 
+async def test_the_pools_of_a_pipeline_are_behind_it_too(url: str, tmp_path: Path) -> None:
+    (outcome,) = await run([("rpe", cell("pool-after-pool"))], tmp_path, proxy=url)
+    assert outcome.verdict.status is Status.PASS, summary(outcome.verdict)
+
+
 async def test_a_known_bad_client_goes_red_on_it_too(url: str, tmp_path: Path) -> None:
     client = "tests.known_bad.clients:first_endpoint_only"
     (outcome,) = await run([(client, cell("slow-primary"))], tmp_path, proxy=url)

@@ -122,6 +122,7 @@ class WireWorld:
         self._clock = clock
         self._stack = AsyncExitStack()
         self._applied: dict[str, _Applied] = {}
+        self._driver: ToxiproxyDriver | None = None
         self._links: Links | None = None
         self._relayed = {name for name, wire in self._wires.items() if carries_datagrams(wire)}
         self._datagrams: DatagramLinks | None = None
@@ -155,6 +156,7 @@ class WireWorld:
             driver = await self._stack.enter_async_context(
                 ToxiproxyDriver(await self._proxy(), timeout_s=CONTROL_TIMEOUT_S)
             )
+            self._driver = driver
             await driver.version()
             await self._stack.enter_async_context(self._servers)
             if self._relayed:
@@ -179,6 +181,10 @@ class WireWorld:
     async def begin(self) -> None:
         """Give every server its script, and forget what the servers wrote so far: the run begins."""
         await self._servers.begin()
+        if self._driver is not None:
+            # An idle connection may have been closed meanwhile. The run will open it, so it has to be
+            # there when somebody counts what is held before.
+            await self._driver.version()
 
     # --- actions --------------------------------------------------------------------------------------------
 

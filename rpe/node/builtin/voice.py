@@ -1,13 +1,12 @@
 """Speech cut out of audio, speech to text, text to speech: the engines of `rpe.voice` as nodes.
 
-The work is done in threads of the running loop, which goes on meanwhile. A node that is cancelled
+The work is done in threads (`rpe.voice.threads`), and the loop goes on meanwhile. A node that is cancelled
 does not stop the thread: it ends what it has begun, of which nobody takes the result. The packages
 that do the work (the extra `voice`) are imported when a node first needs them.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -18,6 +17,7 @@ from rpe.errors import ConfigurationError
 from rpe.node.contract import Emit, NodeCall, NodeType, PipelineNode, node
 from rpe.node.params import Params, integer, number, text
 from rpe.voice.stt import SpeechToText
+from rpe.voice.threads import in_voice_thread
 from rpe.voice.tts import PITCH, RATE_WPM, TextToSpeech, is_voice_name
 from rpe.voice.vad import SegmenterSettings, SpeechSegmenter
 
@@ -58,11 +58,11 @@ class _SileroVad(PipelineNode):
 
     async def process(self, data: RuntimeData, emit: Emit) -> None:
         assert isinstance(data, Audio)  # the runner lets nothing else through
-        for segment in await asyncio.to_thread(self._segmenter.feed, data):
+        for segment in await in_voice_thread(self._segmenter.feed, data):
             await emit(segment)
 
     async def flush(self, emit: Emit) -> None:
-        for segment in await asyncio.to_thread(self._segmenter.flush):
+        for segment in await in_voice_thread(self._segmenter.flush):
             await emit(segment)
 
 
@@ -73,7 +73,7 @@ SILERO_VAD = NodeType("SileroVad", _SileroVad, takes=_AUDIO, gives=_AUDIO, param
 @node("PocketSphinx", takes=_AUDIO, gives=_TEXT)
 async def POCKET_SPHINX(data: Audio, call: NodeCall) -> Text:  # noqa: N802  # a node type, which is a constant
     """Recognise the English words in each segment of speech."""
-    return await asyncio.to_thread(_recogniser().transcribe, data)
+    return await in_voice_thread(_recogniser().transcribe, data)
 
 
 @cache
@@ -100,7 +100,7 @@ class _VoiceParams:
 
 @node("EspeakNg", takes=_TEXT, gives=_AUDIO)
 async def _espeak_ng(data: Text, call: NodeCall) -> Audio:
-    return await asyncio.to_thread(TextToSpeech(**call.params).speak, data)
+    return await in_voice_thread(TextToSpeech(**call.params).speak, data)
 
 
 ESPEAK_NG = replace(_espeak_ng, params=_VoiceParams())

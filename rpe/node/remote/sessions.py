@@ -81,15 +81,23 @@ async def _open(remote: Remote, context: RunContext) -> StreamSession:
     longest_s = remote.primary.spec.client.stream_timeout_s
     timeout_s = longest_s if left_s is None else min(longest_s, left_s)
     metadata, repeatable = remote.metadata(context), remote.settings.repeatable
+    operation_id = remote.operation_id(context)
     try:
         async with remote.clock.deadline(now_s + limit_s):
             if remote.chain is not None:
                 return await remote.chain.open_stream(
-                    timeout_s=timeout_s, repeatable=repeatable, metadata=metadata
+                    timeout_s=timeout_s,
+                    repeatable=repeatable,
+                    operation_id=operation_id,
+                    metadata=metadata,
                 )
             primary = remote.primary
             return await primary.client.open_stream(
-                primary.manifest, timeout_s=timeout_s, repeatable=repeatable, metadata=metadata
+                primary.manifest,
+                timeout_s=timeout_s,
+                repeatable=repeatable,
+                operation_id=operation_id,
+                metadata=metadata,
             )
     except TimeoutError as error:
         raise RemoteTimeout(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from rpe.client.pool import EndpointPool
 from rpe.client.reliable import ReliableClient
@@ -42,6 +44,9 @@ class Local:
     runner: PipelineRunner
 
 
+_LONGEST_NAME = 200
+"""How much of the name of an operation is kept: it grows from machine to machine, and travels in a header."""
+
 Step = Pool | Local | CachedSpec
 """A step of a remote node, ready."""
 
@@ -64,6 +69,7 @@ class Remote:
         self.meter = meter
         self.clock = clock
         self.chain = chain
+        self._calls = itertools.count()
 
     @property
     def primary(self) -> Pool:
@@ -116,6 +122,12 @@ class Remote:
         """The pairs that travel with a call from that run."""
         return (*self.settings.metadata, context.onward())
 
+    def operation_id(self, context: RunContext) -> str | None:
+        """The name of the next call from that run; None where the run has none."""
+        if not context.operation_id:
+            return None
+        return f"{context.operation_id[:_LONGEST_NAME]}/{quote(self.node_id)}/{next(self._calls)}"
+
     def failed(self, error: RpeError) -> None:
         """Count a call that failed for good, and name where, if the error does not."""
         if error.endpoint is None:
@@ -134,6 +146,7 @@ class Remote:
                 inputs,
                 timeout_s=timeout_s,
                 repeatable=self.settings.repeatable,
+                operation_id=self.operation_id(context),
                 metadata=metadata,
             )
             return primary.spec.name, result
@@ -146,6 +159,7 @@ class Remote:
                 {LONE_INPUT: data},
                 timeout_s=timeout_s,
                 repeatable=self.settings.repeatable,
+                operation_id=self.operation_id(context),
                 metadata=metadata,
             )
         finally:

@@ -41,11 +41,11 @@ def arrival(call: ServerCall, now_s: float) -> tuple[RunContext, float | None]:
     """
     hops = _hops(call.metadata.get(HOPS_KEY))
     if call.remaining_s is None:
-        return RunContext(hops), None
+        return RunContext(hops, None, call.operation_id), None
     remaining_s = call.remaining_s / (1 + _ROUNDING)
     margin_s = min(remaining_s * _MARGIN, _LONGEST_MARGIN_S)
     ends_s = now_s + remaining_s
-    return RunContext(hops, ends_s - margin_s), ends_s - margin_s / 2
+    return RunContext(hops, ends_s - margin_s, call.operation_id), ends_s - margin_s / 2
 
 
 def _hops(told: str | None) -> int:

@@ -97,7 +97,7 @@ class GrpcPipelineClient:
             payload = await self._execute(request, timeout=timeout_s, metadata=pairs)
         except grpc.aio.AioRpcError as error:
             # Without its traceback: its frames hold the call, and a call holds its connection.
-            raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
+            raise grant.judge(status_error(error, self.endpoint)) from grant.cause(error.with_traceback(None))
         except grpc.aio.UsageError as error:
             raise _closed(self.endpoint) from error
         except asyncio.CancelledError as error:
@@ -144,7 +144,7 @@ class GrpcPipelineClient:
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
+                    raise grant.judge(status_error(error, self.endpoint)) from grant.cause(error.with_traceback(None))
                 self._has_health_service = False
             else:
                 return self._read_health(payload)
@@ -160,7 +160,7 @@ class GrpcPipelineClient:
             payload = await self._get_version(request, timeout=timeout_s, metadata=grant.pairs)
             response = execution_pb2.VersionResponse.FromString(payload)
         except grpc.aio.AioRpcError as error:
-            raise grant.judge(status_error(error, self.endpoint)) from error.with_traceback(None)
+            raise grant.judge(status_error(error, self.endpoint)) from grant.cause(error.with_traceback(None))
         except DecodeError as error:
             raise _not_a_message("VersionResponse", self.endpoint) from error
         info = response.version_info

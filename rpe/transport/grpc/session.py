@@ -151,7 +151,7 @@ class GrpcClientSession:
                 return
             broken = await self._broken(call, error)
             del call
-            raise broken from error.with_traceback(None)
+            raise broken from self._grant.cause(error.with_traceback(None))
 
     def cancel(self) -> None:
         """End the call at once; harmless when it has ended."""
@@ -166,7 +166,7 @@ class GrpcClientSession:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             broken = await self._broken(call, error)
             del call
-            raise broken from error.with_traceback(None)
+            raise broken from self._grant.cause(error.with_traceback(None))
         except asyncio.CancelledError as error:
             del call
             raise self._cancelled(error) from error
@@ -178,7 +178,7 @@ class GrpcClientSession:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             broken = await self._broken(call, error)
             del call
-            raise broken from error.with_traceback(None)
+            raise broken from self._grant.cause(error.with_traceback(None))
         except asyncio.CancelledError as error:
             del call
             raise self._cancelled(error) from error
@@ -208,7 +208,7 @@ class GrpcClientSession:
         except DataValidationError as error:
             raise self._fail(
                 ProtocolViolation(f"an answer is corrupted: {error.message}", endpoint=self.endpoint)
-            ) from error
+            ) from self._grant.cause(error)
         self.last_answered = result.sequence
         return ChunkResult(result.sequence, outputs, result.processing_time_ms)
 

@@ -246,3 +246,12 @@ async def test_a_cancelled_run_cancels_the_execution(wire: str) -> None:
         figures = runner.metrics()["r"].remote
     assert figures is not None
     assert (figures.calls, figures.errors) == (0, {})
+
+
+async def test_calls_carry_the_name_of_their_operation_with_node_and_number(wire: str) -> None:
+    async with FakeServer("a", wire) as fake:
+        runner = pipeline(remote(fake.endpoint, wire, manifest=inline("UpperCase")))
+        await runner.run({"r": [Text("a"), Text("b")]}, context=RunContext(operation_id="op-7"))
+        await runner.run({"r": [Text("c")]})
+    named = [entry.operation_id for entry in fake.journal.entries(Kind.RECEIVED) if entry.method == "execute"]
+    assert named == ["op-7/r/0", "op-7/r/1", ""]
