@@ -13,7 +13,10 @@ from typing import Any
 
 import yaml
 
-__all__ = ["LinedDocument", "LinedYamlError", "Path", "load_lined", "unlined"]
+__all__ = ["LinedDocument", "LinedYamlError", "Path", "load_lined", "problem_of", "unlined"]
+
+_NAMED = re.compile(r"(alias|anchor|tag handle|tag) (['\"]).*?\2")
+"""What the parser quotes: names, which a value becomes that was not put in quotation marks."""
 
 MAX_PARTS = 100_000
 """How many parts a document may have, aliases counted each time: a few lines can stand for billions."""
@@ -84,15 +87,22 @@ def load_lined(text: str) -> LinedDocument:
         raise LinedYamlError([(1, (), "this is nested too deep to be read")]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = " ".join(part for part in (error.context, error.problem) if part)
+        message = problem_of(error)
         if "expected a single document" in message:
             message = "a file holds one document; give each a file of its own"
-        raise LinedYamlError([(mark.line + 1 if mark else 0, (), f"this is not YAML: {message}")]) from error
+        # Not `from error`: its text quotes the line, and that may hold a token.
+        raise LinedYamlError([(mark.line + 1 if mark else 0, (), f"this is not YAML: {message}")]) from None
     finally:
         loader.dispose()
     if reader.problems:
         raise LinedYamlError(reader.problems)
     return LinedDocument(data, reader.lines)
+
+
+def problem_of(error: yaml.YAMLError) -> str:
+    """Return what the parser says, without the text that it quotes: that may hold a token."""
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    return _NAMED.sub(r"\1", " ".join(part for part in parts if part)) or "it cannot be read"
 
 
 def unlined(data: Any) -> LinedDocument:

@@ -113,6 +113,8 @@ class Performance:
             with TemporaryDirectory(prefix="rpe-run-") as folder, StallWatch() as watch:
                 await self._play(Path(folder))
             for ended_s, lasted_s in watch.stalls:
+                if ended_s <= (self._recorder.origin_s or 0.0):
+                    continue  # before the run began: nothing in it was late for that
                 self._recorder.record_at(ended_s - lasted_s, "machine.stall", {"seconds": round(lasted_s, 3)})
             reason = FINISHED
         except Exception as error:

@@ -17,7 +17,7 @@ AT_ONCE = 2
 """How many answers are asked for at once: it is quicker, and starts the threads that a run will need."""
 
 TIMEOUT_S = 20.0
-TRIES = 4
+TRIES = 8
 """How long one answer may take here, and how often it is asked for: engines load their models, which
 may take longer than the timeouts of the pipeline allow, and nothing is measured yet."""
 

@@ -11,6 +11,7 @@ import yaml
 
 from rpe.errors import ConfigurationError
 from rpe.fakes.server import FakeServer
+from rpe.lined_yaml import problem_of
 from rpe.signals import ending_signals
 
 __all__ = ["read_script", "serve"]
@@ -23,7 +24,11 @@ def read_script(file: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not YAML: {error}") from error
+        # The parser's whole text quotes the line, which may hold a token.
+        told = problem_of(error)
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" in line {mark.line + 1}"
+        raise ConfigurationError(f"{file} is not YAML{where}: {told}") from None
     if script is None:
         return {}
     if not isinstance(script, Mapping):

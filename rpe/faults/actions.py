@@ -117,7 +117,7 @@ class SetBehaviour:
 
     needs_process: ClassVar[bool] = False
     server: str
-    behaviour: Mapping[str, Any]
+    behaviour: Mapping[str, Any] = field(repr=False)
 
 
 Action = SetToxic | CutLink | SetImpairment | Rebind | CutSignalling | Signal | SetBehaviour

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rpe.data.base import FrozenDict, assign, freeze, thaw
@@ -95,7 +95,8 @@ class Capabilities:
 class Node:
     """One node of a pipeline.
 
-    params: its settings, a JSON object; kept as a copy that does not change.
+    params: its settings, a JSON object; kept as a copy that does not change. They may hold
+        credentials, so a repr shows neither them nor `extra`.
     is_streaming: whether it gives results while its input still comes.
     is_output_node: whether its results leave the pipeline. Only the JSON form has it.
     host: where it is to run; empty for wherever the pipeline runs.
@@ -104,7 +105,7 @@ class Node:
 
     id: str
     node_type: str
-    params: Mapping[str, Any] = FrozenDict()
+    params: Mapping[str, Any] = field(default=FrozenDict(), repr=False)
     is_streaming: bool = False
     is_output_node: bool = False
     capabilities: Capabilities | None = None
@@ -112,7 +113,7 @@ class Node:
     runtime_hint: RuntimeHint | None = None
     input_types: tuple[DataTypeHint, ...] = ()
     output_types: tuple[DataTypeHint, ...] = ()
-    extra: Mapping[str, Any] = FrozenDict()
+    extra: Mapping[str, Any] = field(default=FrozenDict(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("params", "input_types", "output_types", "extra"):

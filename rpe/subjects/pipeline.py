@@ -17,7 +17,16 @@ from rpe.telemetry.record import Observer
 
 __all__ = ["PipelineSubject", "without_reliability"]
 
-_RELIABILITY = ("retry", "circuit_breaker", "load_balance", "load_balance_strategy", "health_check")
+_RELIABILITY = (
+    "retry",
+    "circuit_breaker",
+    "load_balance",
+    "load_balance_strategy",
+    "health_check",
+    "health_check_interval_secs",
+    "fallback",
+    "failback",
+)
 
 
 class PipelineSubject:
@@ -69,9 +78,7 @@ def without_reliability(manifest: Manifest) -> Manifest:
     for node in written["nodes"]:
         if node["node_type"] not in REMOTE_NODE_TYPES:
             continue
-        params = {
-            key: value for key, value in node["params"].items() if key not in (*_RELIABILITY, "fallback")
-        }
+        params = {key: value for key, value in node["params"].items() if key not in _RELIABILITY}
         params["endpoints"] = params["endpoints"][:1]
         params["retry"] = {"max_retries": 0}
         params["repeatable"] = False

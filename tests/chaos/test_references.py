@@ -38,10 +38,20 @@ class Shouting(EchoSubject):
         self.reached = asyncio.Event()
         self.operations: list[SubjectOperation] = []
         self.closed = 0
+        self.running = self.most_at_once = 0
 
     async def execute(self, operation: SubjectOperation) -> Mapping[str, RuntimeData]:
         self.operations.append(operation)
         self.reached.set()
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            return await self._answer(operation)
+        finally:
+            self.running -= 1
+
+    async def _answer(self, operation: SubjectOperation) -> Mapping[str, RuntimeData]:
+        await asyncio.sleep(0)
         if self.hangs:
             await asyncio.Event().wait()
         if len(self.operations) <= self.failures:
@@ -76,10 +86,16 @@ async def test_each_answer_is_known_by_what_was_asked() -> None:
     assert subject.closed == 1
 
 
+async def test_only_a_few_answers_are_asked_for_at_once() -> None:
+    subject = Shouting()
+    assert len(await learned(subject, *"abcdef")) == 6
+    assert subject.most_at_once == references.AT_ONCE
+
+
 async def test_an_answer_is_asked_for_again_while_models_load() -> None:
-    subject = Shouting(failures=3)
+    subject = Shouting(failures=references.TRIES - 1)
     assert await learned(subject, "one") == {content_hash(Text("one")): content_hash(Text("ONE"))}
-    assert len(subject.operations) == 4
+    assert len(subject.operations) == references.TRIES
     assert subject.closed == 1
 
 
@@ -87,7 +103,7 @@ async def test_a_pipeline_that_never_answers_is_no_reference() -> None:
     subject = Shouting(failures=100)
     with pytest.raises(ConfigurationError, match="nothing is wrong: the model is being loaded"):
         await learned(subject, "one")
-    assert len(subject.operations) == 4
+    assert len(subject.operations) == references.TRIES
     assert subject.closed == 1
 
 
@@ -96,7 +112,7 @@ async def test_one_that_hangs_is_none_either(monkeypatch: pytest.MonkeyPatch) ->
     subject = Shouting(hangs=True)
     with pytest.raises(ConfigurationError, match="does not answer"):
         await learned(subject, "one")
-    assert len(subject.operations) == 4
+    assert len(subject.operations) == references.TRIES
     assert subject.closed == 1
 
 

@@ -40,7 +40,8 @@ async def keeps_its_first_token(context: SubjectContext) -> Subject:
     """It reads the files with its tokens when it starts, and never again.
 
     Tokens that are replaced in their file in good time were read once, and an hour later every call was
-    refused until somebody restarted the client: pomerium/pomerium#2722, ManageIQ/kubeclient#530.
+    refused until somebody restarted the client: pomerium/pomerium#2722, flanksource/canary-checker#2858,
+    ManageIQ/kubeclient#530.
     """
     return await run_pipeline(_changed(context, _with_token))
 

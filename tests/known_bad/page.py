@@ -16,11 +16,13 @@ HEAD = """\
 # Clients that must go red
 
 A suite that has never failed proves nothing. So it is run against clients that are broken on purpose: one
-decent client, written by hand over raw gRPC stubs, and {count} descendants of it with one defect each, of the
-kinds that are reported of real clients. Each must fail in the scenario that is named, by the check that is
-named; *unknown*, or another check, does not count. The client without a defect must pass every scenario, and
-so must `rpe`: the red is the defect's, and not the scenario's. Each scenario turns at least one of these
-clients red, and so does each check that a client can fail at all.
+decent client, written by hand over raw gRPC stubs, and {count} with one defect each, of the kinds that are
+reported of real clients. They are descendants of the decent one; those that run a pipeline of their own are
+this project's runner with the defect built around it, since a second runner would have to speak every wire.
+Each must fail in the scenario that is named, by the check that is named; *unknown*, or another check, does
+not count. The client without a defect must pass every scenario, and so must `rpe`: the red is the defect's,
+and not the scenario's. Each scenario turns at least one of these clients red, and so does each check that a
+client can fail at all.
 
 The clients are in `tests/known_bad/`, where a test holds this page to what is tested. The commands work in a
 checkout of the repository, and end with 1.

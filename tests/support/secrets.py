@@ -56,7 +56,9 @@ class Planted:
         match = self._pattern.search(text)
         if match is not None:
             before = text[max(match.start() - 300, 0) : match.start()]
-            pytest.fail(f"{where} holds the {self._needles[match[0]]} secret, after: {before!r}", pytrace=True)
+            pytest.fail(
+                f"{where} holds the {self._needles[match[0]]} secret, after: {before!r}", pytrace=True
+            )
 
     def check_shown(self, *things: object) -> None:
         """Check what `str`, `repr` and a format make of things."""
@@ -70,7 +72,16 @@ class Planted:
         """Check an error, its arguments, what it holds for a reader, and its traceback with all causes."""
         self.check_shown(error)
         self.check(f"args of {type(error).__name__}", repr(error.args))
-        for name in ("message", "node", "hint", "attempts", "error_type", "downstream", "problems", "failures"):
+        for name in (
+            "message",
+            "node",
+            "hint",
+            "attempts",
+            "error_type",
+            "downstream",
+            "problems",
+            "failures",
+        ):
             self.check(f"{name} of {type(error).__name__}", repr(getattr(error, name, "")))
         self.check(f"the traceback of {type(error).__name__}", "".join(traceback.format_exception(error)))
 

@@ -170,7 +170,7 @@ class Scenario(StrictModel):
     """The servers by name, each with the script it follows; `{}` is an honest one."""
     pools: dict[Name, Pool] = Field(default={})
     """Who serves the remote nodes of a pipeline that runs in the client; each names its `pool`."""
-    manifest: str | dict[str, Any] = "echo"
+    manifest: Annotated[str | dict[str, Any], Field(repr=False)] = "echo"
     """The pipeline: a node type for a pipeline of that one node, or a whole manifest."""
     client: ClientRequest = ClientRequest()
     """What is asked of the client under test."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rpe.chaos.secrets import SECRET_KEYS
 from rpe.lined_yaml import LinedDocument, Path
 
 __all__ = ["did_you_mean", "dotted", "known_keys", "mistakes", "one_branch_each"]
@@ -99,7 +100,9 @@ def _shapes(schema: Mapping[str, Any], place: Mapping[str, Any]) -> list[Mapping
 def _message(error: Mapping[str, Any], path: Path, schema: Mapping[str, Any]) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     name = str(path[-1]) if path else ""
-    shown = "" if "token" in path else f", not {_shorten(value)}"
+    shown = "" if SECRET_KEYS.intersection(map(str, path)) else f", not {_shorten(value)}"
+    if kind in ("model_type", "dict_type") and isinstance(value, str):
+        shown = ", not text"  # it may be what is to stand within it, a token for one
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
@@ -157,5 +160,7 @@ def _unknown_key(name: str, known: set[str]) -> str:
 
 
 def _shorten(value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return "a mapping" if isinstance(value, Mapping) else "a list"  # anything may stand in it
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

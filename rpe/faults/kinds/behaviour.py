@@ -18,7 +18,7 @@ class ChangeBehaviour(ConstantFault):
     The settings are those of a server in the scenario; whoever reads the scenario checks them.
     """
 
-    behaviour: dict[str, Any] = Field(min_length=1)
+    behaviour: dict[str, Any] = Field(min_length=1, repr=False)
 
     def applied_to(self, server: str) -> tuple[SetBehaviour, ...]:
         """Change the script."""

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rpe.clock import SYSTEM_CLOCK, Clock
-from rpe.errors import ConfigurationError, ManifestFetchFailed, ManifestInvalid
+from rpe.errors import ConfigurationError, ManifestFetchFailed, ManifestInvalid, RpeError
+from rpe.hiding import Secrets, credentials
 from rpe.manifest.model import Manifest
 from rpe.manifest.sources.flights import FlightsClosed, SingleFlight
 from rpe.manifest.sources.settings import FetchSettings
@@ -100,6 +101,10 @@ class ManifestFetcher:
             return entry.manifest
         try:
             return await self._flights.do(key, lambda: self._refresh(source, key))
+        except RpeError as error:
+            # The server has the header, and may have quoted it in what it answered.
+            Secrets(credentials(source.auth_header)).hide_in(error)
+            raise
         except FlightsClosed as error:
             raise ManifestFetchFailed(
                 f"cannot fetch the manifest at {source.url}: the fetcher is closed", retryable=False

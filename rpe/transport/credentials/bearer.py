@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rpe.clock import SYSTEM_CLOCK
 from rpe.errors import AuthenticationFailed, RpeError
-from rpe.transport.credentials.hiding import Secrets
+from rpe.hiding import Secrets
 from rpe.transport.credentials.source import FixedToken, TokenSource, as_token_source
 from rpe.transport.ports import NO_METADATA, Metadata
 

@@ -144,7 +144,9 @@ class GrpcPipelineClient:
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise grant.judge(status_error(error, self.endpoint)) from grant.cause(error.with_traceback(None))
+                    raise grant.judge(status_error(error, self.endpoint)) from grant.cause(
+                        error.with_traceback(None)
+                    )
                 self._has_health_service = False
             else:
                 return self._read_health(payload)

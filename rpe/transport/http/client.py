@@ -24,7 +24,7 @@ from rpe.transport.ports import (
     ServingStatus,
     VersionReport,
 )
-from rpe.wire.json import decode_output, encode_execute_request
+from rpe.wire.json import Transport, decode_output, encode_execute_request
 
 __all__ = ["HttpPipelineClient"]
 
@@ -76,22 +76,20 @@ class HttpPipelineClient:
         if grant is None:
             grant, timeout_s = await exchange.bearer.ask(timeout_s)
             metadata = (*grant.pairs, *metadata)
-        answer = await exchange.ask(
-            "POST",
-            self._execute_url,
-            encode_execute_request(manifest, data, metadata=beside),
-            timeout_s=timeout_s,
-            metadata=metadata,
-        )
-        if answer.status != 200:
-            raise grant.judge(answer_error(answer.status, answer.headers, answer.body, self.endpoint))
-        body = exchange.expect(answer)
         try:
-            output = decode_output(body)
-        except DataValidationError as error:
-            raise ProtocolViolation(
-                f"the answer is corrupted: {error.message}", endpoint=self.endpoint
-            ) from error
+            answer = await exchange.ask(
+                "POST",
+                self._execute_url,
+                encode_execute_request(manifest, data, metadata=beside),
+                timeout_s=timeout_s,
+                metadata=metadata,
+            )
+            if answer.status != 200:
+                raise grant.judge(answer_error(answer.status, answer.headers, answer.body, self.endpoint))
+            output = self._read(exchange.expect(answer))
+        except RpeError as error:
+            grant.hide(error)
+            raise
         name = output.metadata.get(OUTPUT_KEY, "output")
         return ExecutionResult({name: own_data(output)}, _milliseconds(answer.headers.get(WALL_TIME_KEY)))
 
@@ -116,7 +114,11 @@ class HttpPipelineClient:
         bearer = self._exchange.bearer
         grant, timeout_s = await bearer.ask(timeout_s)
         metadata = grant.pairs if bearer.fixed is None else NO_METADATA
-        answer = await self._exchange.ask("GET", self._health_url, timeout_s=timeout_s, metadata=metadata)
+        try:
+            answer = await self._exchange.ask("GET", self._health_url, timeout_s=timeout_s, metadata=metadata)
+        except RpeError as error:
+            grant.hide(error)
+            raise
         if answer.status not in (200, 503):
             raise grant.judge(answer_error(answer.status, answer.headers, answer.body, self.endpoint))
         status = ServingStatus.SERVING if answer.status == 200 else ServingStatus.NOT_SERVING
@@ -146,6 +148,14 @@ class HttpPipelineClient:
 
     def __repr__(self) -> str:
         return f"HttpPipelineClient({self.endpoint!r})"
+
+    def _read(self, body: bytes) -> Transport:
+        try:
+            return decode_output(body)
+        except DataValidationError as error:
+            raise ProtocolViolation(
+                f"the answer is corrupted: {error.message}", endpoint=self.endpoint
+            ) from error
 
     def _say_goodbye(self, path: str, metadata: Metadata) -> None:
         """Tell the server that a session is no longer wanted, in a task of this client."""

@@ -55,7 +55,7 @@ class HttpExchange:
         self.endpoint = endpoint
         self.base = settings.base_url(endpoint)
         self.settings = settings
-        self.bearer = Bearer(settings.token, endpoint)
+        self.bearer = Bearer(settings.token, endpoint, settings.headers.values())
         self.waits = Waits()
         self._context = client_context(settings.tls) if self.base.startswith("https:") else True
         self._server_name = settings.tls.server_name if settings.tls is not None else None

@@ -217,7 +217,7 @@ class HttpClientSession:
         except Interrupted as error:
             raise self._dead() from error
         except RpeError as error:
-            raise self._fail(self._in_session(error)) from error
+            raise self._fail(self._in_session(error)) from self._grant.cause(error)
         except BaseException:
             self.cancel()
             raise
@@ -238,7 +238,7 @@ class HttpClientSession:
         except Interrupted as error:
             raise self._dead() from error
         except RpeError as error:
-            raise self._fail(self._in_session(error)) from error
+            raise self._fail(self._in_session(error)) from self._grant.cause(error)
         except BaseException:
             self.cancel()
             raise
@@ -250,7 +250,7 @@ class HttpClientSession:
         except DataValidationError as error:
             raise self._fail(
                 ProtocolViolation(f"an answer is corrupted: {error.message}", endpoint=self.endpoint)
-            ) from error
+            ) from self._grant.cause(error)
         sequence = self._unnumbered if transport.sequence is None else transport.sequence
         if sequence > max(self._last_sent, 0):
             raise self._fail(

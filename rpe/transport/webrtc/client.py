@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, Mapping
 
 from rpe.data import Audio, RuntimeData
-from rpe.errors import AuthenticationFailed
+from rpe.errors import RpeError
 from rpe.manifest.model import Manifest
 from rpe.transport.credentials import Bearer
 from rpe.transport.ports import (
@@ -77,7 +77,7 @@ class WebrtcPipelineClient:
             )
             calls.write(number, request_messages(number, opening, payload, limit=limit))
             return read_answer(await call.answer, self.endpoint)
-        except AuthenticationFailed as error:
+        except RpeError as error:
             peer.judge(error)
             raise
         finally:

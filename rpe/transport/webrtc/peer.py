@@ -57,7 +57,7 @@ class Negotiated:
             while (candidate := await self.signaller.receive()) is not None:
                 await add_candidate(self.connection, candidate)
         except RpeError as error:
-            _LOG.debug("signalling ended: %s", error)
+            _LOG.debug("signalling ended: %s", error.code)
         self._lost()
 
     async def close(self) -> None:
@@ -91,11 +91,7 @@ async def negotiate(
     gathering = asyncio.ensure_future(set_local(connection, settings.ice, loopback=is_loopback(endpoint)))
     try:
         peer_id = f"rpe-{secrets.token_hex(8)}"
-        try:
-            signaller = await connect(endpoint, signalling, peer_id=peer_id, capabilities=capabilities)
-        except AuthenticationFailed as error:
-            grant.judge(error)
-            raise
+        signaller = await connect(endpoint, signalling, peer_id=peer_id, capabilities=capabilities)
         try:
             offer = await gathering
             if "a=candidate:" not in offer:
@@ -109,6 +105,9 @@ async def negotiate(
         except BaseException:
             await signaller.close("not connected")
             raise
+    except RpeError as error:
+        grant.judge(error)
+        raise
     finally:
         gathering.cancel()
         await asyncio.wait([gathering])
@@ -139,7 +138,7 @@ async def add_candidate(connection: RTCPeerConnection, candidate: RemoteCandidat
             found.sdpMLineIndex = 0
         await connection.addIceCandidate(found)
     except Exception as error:
-        _LOG.debug("a candidate was left out: %s", _told(error))
+        _LOG.debug("a candidate was left out: %s", type(error).__name__)
         return False
     return True
 

@@ -194,7 +194,7 @@ class WebrtcClientSession:
             self.cancel()
             raise
         except RpeError as error:
-            raise self._broken(error) from error
+            raise self._broken(error) from self._peer.grant.cause(error)
         except Exception as error:
             raise self._broken(self._ended_by()) from error
 

@@ -9,10 +9,10 @@ from rpe.data import Audio, content_hash
 
 def test_whole_recordings_come_in_turn_and_come_round_again_unchanged() -> None:
     pieces = Recordings()
-    assert len(pieces) == len(recordings()) == 4
-    hashes = [content_hash(pieces.piece(number)) for number in range(8)]
-    assert hashes[:4] == hashes[4:] and len(set(hashes)) == 4
-    assert pieces.piece(1).duration_s == Audio.from_wav(recordings()[1]).duration_s
+    assert len(pieces) == 2 < len(recordings())
+    hashes = [content_hash(pieces.piece(number)) for number in range(4)]
+    assert hashes[:2] == hashes[2:] and len(set(hashes)) == 2
+    assert pieces.piece(0).duration_s == Audio.from_wav(recordings()[1]).duration_s
 
 
 def test_a_workload_can_ask_for_them() -> None:

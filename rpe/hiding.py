@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from rpe.errors import Downstream, RpeError, redact
 
-__all__ = ["HIDDEN", "Secrets"]
+__all__ = ["HIDDEN", "Secrets", "credentials"]
 
 HIDDEN: Final = "[redacted]"
 
@@ -44,8 +44,8 @@ class Secrets:
             self._forms = _forms(self._known)
         for form in self._forms:
             text = text.replace(form, HIDDEN)
-            text = _without_beginnings(text, form)
-            text = _without_ends(text, form)
+        for form in self._forms:
+            text = _without_ends(_without_beginnings(text, form), form)
         return text
 
     def cause(self, error: BaseException) -> BaseException | None:
@@ -84,6 +84,9 @@ class Secrets:
             text = getattr(error, name, None)
             if isinstance(text, str) and (clean := self.hide(text)) != text:
                 setattr(error, name, clean)
+        problems = getattr(error, "problems", None)
+        if isinstance(problems, tuple):
+            error.problems = tuple(self.hide(str(problem)) for problem in problems)  # type: ignore[attr-defined]
         error.args = tuple(self.hide(part) if isinstance(part, str) else part for part in error.args)
         behind: Downstream | None = getattr(error, "downstream", None)
         if behind is not None:
@@ -99,11 +102,14 @@ class Secrets:
         return f"Secrets({len(self._known)} of them)"
 
 
+def credentials(header: str | None) -> tuple[str, ...]:
+    """Return what is secret in the value of an `Authorization` header: all of it, and what its scheme carries."""
+    return () if not header else (header, header.rpartition(" ")[2])
+
+
 def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
     forms = {
-        form
-        for secret in secrets
-        for form in (secret, quote(secret, safe=""), secret.replace("/", "\\/"))
+        form for secret in secrets for form in (secret, quote(secret, safe=""), secret.replace("/", "\\/"))
     }
     return tuple(sorted(forms, key=len, reverse=True))
 
@@ -114,6 +120,9 @@ def _without_beginnings(text: str, secret: str) -> str:
     beginning, at = secret[:_PIECE], 0
     while (at := text.find(beginning, at)) >= 0:
         end = at + _PIECE
+        if text.startswith(HIDDEN, max(at - 1, 0)):  # it is our own mark that begins like the secret
+            at = end
+            continue
         while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
             end += 1
         text = f"{text[:at]}{HIDDEN}{text[end:]}"
