@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rpe.chaos.scenario.model import Scenario
-from rpe.chaos.scenario.pools import POOL, fallback_pools, remote_nodes, wires
+from rpe.chaos.scenario.pooling import fallback_pools, remote_nodes, wires
+from rpe.chaos.scenario.pools import POOL
 from rpe.chaos.world.tokens import TokenFiles
 from rpe.fakes.certificates import Authority, Certificate
 from rpe.manifest.model import Manifest

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from rpe.node.latencies import KEPT_LATENCIES, nearest_rank
 
 if TYPE_CHECKING:
     from rpe.node.remote.metrics import RemoteMeter, RemoteMetrics
 
-__all__ = ["KEPT_LATENCIES", "Meter", "NodeMetrics", "nearest_rank"]
-
-KEPT_LATENCIES = 1024
-"""How many of the last items of a node the percentiles are taken of."""
-
-
-def nearest_rank(values: Sequence[float], percent: float) -> float | None:
-    """The percentile of some values by nearest rank; None where there are none."""
-    if not 0 < percent <= 100:
-        raise ValueError(f"a percentile lies above 0 and up to 100, not at {percent}")
-    if not values:
-        return None
-    return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
+__all__ = ["Meter", "NodeMetrics"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from rpe.data import Text
 from rpe.manifest.model import Connection, Manifest, Node
 from rpe.node import NodeCall, NodeMetrics, NodeRegistry, PipelineRunner, node
 from rpe.node.builtin import BUILT_IN
-from rpe.node.metrics import KEPT_LATENCIES, Meter
+from rpe.node.latencies import KEPT_LATENCIES
+from rpe.node.metrics import Meter
 
 
 class HandClock:

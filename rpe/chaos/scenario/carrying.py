@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 
 from rpe.chaos.scenario.model import Scenario
-from rpe.chaos.scenario.pools import wires
+from rpe.chaos.scenario.pooling import wires
 from rpe.chaos.scenario.timing import resolve_spans
 from rpe.errors import ConfigurationError
 from rpe.faults.actions import has_effect

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rpe.chaos.check import ALWAYS
 from rpe.chaos.check.measures import FILTERS, MEASURES
 from rpe.chaos.scenario.model import Scenario
-from rpe.chaos.scenario.pools import pool_mistakes
+from rpe.chaos.scenario.pooling import pool_mistakes
 from rpe.chaos.scenario.scripts import script_mistakes
 from rpe.chaos.scenario.timing import BUILT_IN, entries, resolve_spans
 from rpe.chaos.scenario.wording import did_you_mean

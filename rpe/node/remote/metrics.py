@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rpe.errors import RpeError
-from rpe.node.metrics import KEPT_LATENCIES, nearest_rank
+from rpe.node.latencies import KEPT_LATENCIES, nearest_rank
 from rpe.policy.outcome import Outcome
 from rpe.telemetry.record import AttemptRecord, BreakerRecord, Observer
 

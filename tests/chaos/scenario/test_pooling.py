@@ -6,7 +6,7 @@ import pytest
 
 from rpe.chaos.scenario.errors import ScenarioError
 from rpe.chaos.scenario.loading import parse
-from rpe.chaos.scenario.pools import wires
+from rpe.chaos.scenario.pooling import wires
 
 GOOD = """\
 name: two-pools
