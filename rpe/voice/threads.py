@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 __all__ = ["VOICE_THREADS", "in_voice_thread"]
 
 T = TypeVar("T")
 
-VOICE_THREADS = ThreadPoolExecutor(2, thread_name_prefix="rpe voice")
+NICENESS = 10
+"""By how much the threads give way where a core is wanted by somebody else too, such as the event loop."""
+
+
+def _give_way() -> None:
+    # Only Linux has a niceness for each thread; elsewhere this would be the whole process.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+VOICE_THREADS = ThreadPoolExecutor(2, thread_name_prefix="rpe voice", initializer=_give_way)
 """The threads of this process, each started at its first need; they stay. The engines' libraries start
 threads of their own for each thread that they are called from, so there are few."""
 
