@@ -103,7 +103,7 @@ class Secrets:
 
 
 def credentials(header: str | None) -> tuple[str, ...]:
-    """Return what is secret in the value of an `Authorization` header: all of it, and what its scheme carries."""
+    """Return what is secret in the value of an `Authorization` header: it, and what follows its scheme."""
     return () if not header else (header, header.rpartition(" ")[2])
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.secrets import SHAPES, Planted
 
 
@@ -24,7 +25,7 @@ def secret(request: pytest.FixtureRequest) -> str:
 def listening(
     planted: Planted, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[None]:
-    """Take down everything that is logged or printed during a test, down to DEBUG, and search it at the end."""
+    """Take down all that is logged or printed during a test, down to DEBUG, and search it at the end."""
     formatter = logging.Formatter("%(name)s %(levelname)s %(message)s")
     with caplog.at_level(logging.DEBUG):
         for name in list(logging.root.manager.loggerDict):

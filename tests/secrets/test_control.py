@@ -1,4 +1,4 @@
-"""The search finds what is there: a secret that goes to its own server, and each way in which one can leak."""
+"""The search finds what is there: a secret that goes to its own server, and each way of leaking one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 import rpe
 from rpe.data import Text
 from rpe.errors import RemoteExecutionFailed
-from rpe.manifest.model import Manifest
 from rpe.hiding import Secrets
+from rpe.manifest.model import Manifest
 from rpe.transport.registry import get_transport
 from tests.support.handlers import Handler
 from tests.support.secrets import Planted
@@ -26,9 +26,11 @@ async def test_a_secret_is_found_where_its_own_server_gets_it(
     wire: str, secret: str, planted: Planted
 ) -> None:
     handler = Handler()
-    async with get_transport(wire).create_server(handler, {"host": "127.0.0.1", "port": 0}) as server:
-        async with rpe.connect([server.endpoint], transport=wire, token=secret) as client:
-            await client.execute(ECHO, Text("hello"))
+    async with (
+        get_transport(wire).create_server(handler, {"host": "127.0.0.1", "port": 0}) as server,
+        rpe.connect([server.endpoint], transport=wire, token=secret) as client,
+    ):
+        await client.execute(ECHO, Text("hello"))
     headers = [call.metadata.get("authorization") for call in handler.calls]
     assert f"Bearer {secret}" in headers
     with pytest.raises(pytest.fail.Exception):

@@ -1,4 +1,4 @@
-"""A careless server puts the token that it was sent into its own error text; no error of a client shows it."""
+"""A careless server puts the token that it was sent into its own error text; no error shows it."""
 
 from __future__ import annotations
 
@@ -176,6 +176,13 @@ async def test_nor_one_of_the_signalling(signalling: str, form: str, secret: str
                 planted.check_error(refused.value)
         finally:
             await client.close()
+    assert handler.header == f"Bearer {secret}"
+
+
+async def test_what_a_server_says_of_itself(secret: str, planted: Planted) -> None:
+    handler = Careless(FORMS["quoted"])
+    async with answered_by(handler, "grpc", token=secret) as (client, _):
+        planted.check_shown(await client.get_version(timeout_s=5), await client.check_health(timeout_s=5))
     assert handler.header == f"Bearer {secret}"
 
 

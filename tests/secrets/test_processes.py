@@ -129,7 +129,7 @@ def test_a_wrong_script(script: str, planted: Planted, tmp_path: Path) -> None:
 
 
 def test_a_wrong_scenario(planted: Planted, tmp_path: Path) -> None:
-    for number, (script, _) in enumerate((text, None) for text in SCRIPTS.values()):
+    for number, script in enumerate(SCRIPTS.values()):
         folder = tmp_path / str(number) / "auth"
         folder.mkdir(parents=True)
         inner = script.format(secret=planted["mixed"]).replace("\n", "\n    ")
@@ -179,7 +179,9 @@ manifest:
       node_type: RemotePipelineNode
       params:
         pool: primary
-        manifest: {{version: v1, nodes: [{{id: gain, node_type: Gain, params: {{gain: 0.5, auth_token: "{later}"}}}}]}}
+        manifest:
+          version: v1
+          nodes: [{{id: gain, node_type: Gain, params: {{gain: 0.5, auth_token: "{later}"}}}}]
         timeout_ms: 1500
         extra_config: {{}}
         fallback:

@@ -14,6 +14,7 @@ from rpe.data import Text
 from rpe.errors import RpeError
 from rpe.fakes import FakeServer
 from rpe.fakes.behaviour import parse_behaviour
+from rpe.hiding import Secrets
 from rpe.manifest.model import Manifest
 from rpe.manifest.sources.source import read_source
 from rpe.node import NodeCall, PipelineRunner
@@ -29,7 +30,6 @@ from rpe.transport.credentials import (
     Token,
     as_token_source,
 )
-from rpe.hiding import Secrets
 from rpe.transport.grpc.settings import GrpcSettings
 from rpe.transport.http.settings import HttpSettings
 from rpe.transport.ports import TlsSettings
@@ -185,6 +185,30 @@ def test_what_a_subject_is_given(secret: str, planted: Planted) -> None:
         request, SubjectContext({"a": NOWHERE}, "grpc", request, manifest, 1, lambda kind, fields: None)
     )
     planted.check_shown(Handler())
+
+
+def test_a_matrix_names_its_cells_by_no_secret(secret: str, planted: Planted, tmp_path: Path) -> None:
+    file = tmp_path / "auth" / "planted.yaml"
+    file.parent.mkdir()
+    for key, value in (("client.token", f'"{secret}"'), ("servers.a", f'{{token: "{secret}"}}')):
+        file.write_text(
+            f"""
+name: planted
+proves: "That secrets stay where they are."
+matrix: {{{key}: [{value}]}}
+servers: {{a: {{}}}}
+client: {{timeout_s: 1}}
+workload: {{name: calls, kind: unary, rate_per_s: 10}}
+duration_s: 1
+faults:
+  - {{name: none, at_s: 0.1, for_s: 0.2, nothing: {{on: [a]}}}}
+expect: [{{measure: failures, during: run, equals: 0}}]
+"""
+        )
+        with pytest.raises(RpeError) as refused:
+            load(file)
+        assert "credential" in str(refused.value)
+        planted.check_error(refused.value)
 
 
 def test_scenarios(secret: str, planted: Planted, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ PIECE = 8
 """Where so many characters of a secret stand in a row, it has leaked, also where the rest was cut off."""
 
 
+_PARTS = ("message", "node", "hint", "attempts", "error_type", "downstream", "problems", "failures")
+
+
 class Planted:
     """The planted secrets, and the search for them in every coding that they may stand in."""
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rpe.chaos.scenario.errors import Problem, ScenarioError
 from rpe.chaos.scenario.model import Scenario, model_schema
 from rpe.chaos.scenario.wording import did_you_mean, dotted, known_keys, mistakes
+from rpe.chaos.secrets import without_secrets
 from rpe.lined_yaml import Path, unlined
 
 __all__ = ["DEFAULT_TRANSPORT", "TRANSPORT", "Cell", "cells", "expand", "without_faults"]
@@ -106,6 +107,9 @@ def without_faults(scenario: Scenario) -> Scenario:
 
 def _misfit(base: Mapping[str, Any], key: str, value: Any) -> list[str]:
     """Say what is wrong with one value in its place."""
+    there = {key.rpartition(".")[2]: value}
+    if without_secrets(there) != there:
+        return ["a credential cannot be a value of the matrix: cells are named by their values"]
     if key == TRANSPORT:
         return [] if isinstance(value, str) else [f"a transport is named by text, not {value!r}"]
     try:

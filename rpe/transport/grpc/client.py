@@ -168,10 +168,10 @@ class GrpcPipelineClient:
         info = response.version_info
         return VersionReport(
             protocol_version=info.protocol_version,
-            runtime_version=info.runtime_version,
+            runtime_version=grant.hidden(info.runtime_version),
             node_types=tuple(info.supported_node_types),
             compatible=response.compatible,
-            message=response.compatibility_message,
+            message=grant.hidden(response.compatibility_message),
         )
 
     async def close(self) -> None:
