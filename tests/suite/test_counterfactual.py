@@ -22,7 +22,13 @@ def of_expectations(verdict: Verdict) -> list[CheckResult]:
     return [check for check in verdict.checks if check.name not in ALWAYS]
 
 
-@pytest.mark.parametrize("theme", sorted(themes()))
+THEMES = [
+    pytest.param(theme, marks=pytest.mark.slow) if theme == "voice" else theme for theme in sorted(themes())
+]
+"""Recognising speech keeps a core busy for seconds in each cell, which the tests beside it would feel."""
+
+
+@pytest.mark.parametrize("theme", THEMES)
 async def test_without_its_faults_no_scenario_passes(
     theme: str, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

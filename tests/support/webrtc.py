@@ -26,6 +26,7 @@ __all__ = [
     "LocalSignalling",
     "RawPeer",
     "ScriptedSignaller",
+    "none_left",
     "others",
     "peers",
     "raw_peer",
@@ -52,6 +53,13 @@ def sockets() -> int:
         except OSError:
             continue
     return count
+
+
+async def none_left(before: int, within_s: float = 2.0) -> None:
+    """Wait until no more sockets are open than before: a transport that closes gives its own back later."""
+    async with asyncio.timeout(within_s):
+        while sockets() > before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:

@@ -29,6 +29,7 @@ from tests.support.webrtc import (
     Guest,
     RawPeer,
     ScriptedSignaller,
+    none_left,
     others,
     peers,
     raw_peer,
@@ -44,7 +45,7 @@ async def nothing_is_left() -> AsyncIterator[None]:
     before, tasks = sockets(), others()
     yield
     assert others() - tasks == set()
-    assert sockets() == before
+    await none_left(before)
 
 
 # --- answers ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from rpe.transport.serving import Answer, Refusal, Reply, ServerCall, StatusCode
 from rpe.transport.webrtc.client import WebrtcPipelineClient
 from rpe.transport.webrtc.outbox import HIGH_MARK_BYTES
 from tests.support.handlers import Handler
-from tests.support.webrtc import ECHO, others, served, sockets
+from tests.support.webrtc import ECHO, none_left, others, served, sockets
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ async def nothing_is_left() -> AsyncIterator[None]:
     before, tasks = sockets(), others()
     yield
     assert others() - tasks == set()
-    assert sockets() == before
+    await none_left(before)
 
 
 async def echo(client: WebrtcPipelineClient, data: RuntimeData, timeout_s: float = 10.0) -> RuntimeData:

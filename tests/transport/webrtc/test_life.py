@@ -16,7 +16,16 @@ from rpe.transport.webrtc.heartbeat import PeerState
 from rpe.transport.webrtc.link import Link
 from rpe.transport.webrtc.peer import Peer
 from tests.support.handlers import Handler
-from tests.support.webrtc import ECHO, LocalSignalling, others, served, silence, sockets, until
+from tests.support.webrtc import (
+    ECHO,
+    LocalSignalling,
+    none_left,
+    others,
+    served,
+    silence,
+    sockets,
+    until,
+)
 
 QUICK = {"heartbeat_interval_s": 0.1, "grace_s": 0.5}
 
@@ -26,7 +35,7 @@ async def nothing_is_left() -> AsyncIterator[None]:
     before, tasks = sockets(), others()
     yield
     assert others() - tasks == set()
-    assert sockets() == before
+    await none_left(before)
 
 
 async def echo(client: WebrtcPipelineClient, said: str, timeout_s: float = 10.0) -> str:

@@ -44,6 +44,7 @@ from tests.support.webrtc import (
     LocalSignalling,
     RawPeer,
     ScriptedSignaller,
+    none_left,
     others,
     peers,
     raw_peer,
@@ -57,7 +58,7 @@ async def nothing_is_left() -> AsyncIterator[None]:
     before, tasks = sockets(), others()
     yield
     assert others() - tasks == set()
-    assert sockets() == before
+    await none_left(before)
 
 
 def wire(data: RuntimeData) -> bytes:

@@ -24,7 +24,7 @@ from rpe.transport.ports import ChunkResult, ClientStreamSession
 from rpe.transport.serving import Refusal, ServerSession, StatusCode
 from rpe.transport.webrtc.client import WebrtcPipelineClient
 from tests.support.handlers import Handler
-from tests.support.webrtc import ECHO, others, served, sockets
+from tests.support.webrtc import ECHO, none_left, others, served, sockets
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ async def nothing_is_left() -> AsyncIterator[None]:
     before, tasks = sockets(), others()
     yield
     assert others() - tasks == set()
-    assert sockets() == before
+    await none_left(before)
 
 
 async def open_session(
