@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
 TOXIPROXY_VERSION := v2.12.0
 
-.PHONY: run voice test test-slow check format lint types floors bench toxiproxy browser turn protos docs subjects lock clean help
+.PHONY: run rerun voice test test-slow check format lint types floors bench toxiproxy browser turn protos docs subjects lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -20,6 +20,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 run: $(STAMP) ## run every scenario: the main job
 	$(BIN)/rpe run scenarios
+
+rerun: $(STAMP) ## run again the scenarios that did not pass
+	$(BIN)/rpe run scenarios --last-failed
 
 voice: $(STAMP) ## speech to segments to words to speech, over three organisations on three wires
 	$(BIN)/python -m examples.voice --out runs/answer.wav

@@ -49,6 +49,9 @@ def run(
             show_default=False,
         ),
     ] = "",
+    last_failed: Annotated[
+        bool, typer.Option("--last-failed", help="Only cells whose last run in --out did not pass.")
+    ] = False,
     client: Annotated[
         str, typer.Option(metavar="NAME|MODULE:FACTORY", help="The client under test.")
     ] = "rpe",
@@ -60,9 +63,11 @@ def run(
     Ends with 0 where every cell passed, 1 where one failed, 2 for wrong use, and 3 where
     something could not be told; the worst wins.
     """
-    from rpe.cli.selecting import listing, select
+    from rpe.cli.selecting import listing, select, which_did_not_pass
 
     selected = select(paths or [], chosen)
+    if last_failed:
+        selected = which_did_not_pass(selected, out)
     if listed:
         typer.echo(listing(selected))
         return

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from rpe.chaos.content import content_path
 from rpe.chaos.filtering import compile_filter
+from rpe.chaos.result import Status
 from rpe.chaos.scenario.loading import discover
 from rpe.chaos.scenario.matrix import Cell
 from rpe.errors import ConfigurationError
+from rpe.report.folders import load_reports
 
-__all__ = ["Selected", "default_path", "listing", "select"]
+__all__ = ["Selected", "default_path", "listing", "select", "which_did_not_pass"]
 
 CONTENT = "scenarios"
 """The folder of scenarios, in a project of the reader's as in rpe itself."""
@@ -49,6 +51,21 @@ def select(paths: Sequence[Path], expression: str = "") -> list[Selected]:
             hint="`rpe run --list` shows their names",
         )
     return selected
+
+
+def which_did_not_pass(selected: Sequence[Selected], runs: Path) -> list[Selected]:
+    """Return the cells whose last run below a folder was judged as anything but a pass.
+
+    Raises ConfigurationError where there is no run, or none of these cells is left.
+    """
+    status = {report.cell: report.verdict.status for report in load_reports(runs)}
+    left = [each for each in selected if status.get(each.cell.id, Status.PASS) is not Status.PASS]
+    if not left:
+        raise ConfigurationError(
+            f"no cell is left: none of these was run in {runs} and did not pass",
+            hint="leave --last-failed out",
+        )
+    return left
 
 
 def listing(selected: Sequence[Selected]) -> str:

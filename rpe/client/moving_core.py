@@ -125,7 +125,7 @@ class Mover:
                 self._legs.progressed(leg)
             return True
         if verdict is Verdict.UNASKED:
-            told = f"an answer to chunk {sequence}, which was not sent in this session"
+            told = f"an answer to chunk {sequence}, which was not sent on this leg"
             self.broke(leg, ProtocolViolation(told, endpoint=leg.endpoint))
         elif verdict is Verdict.LATE:
             told = f"an answer to chunk {sequence} came after one to chunk {self.buffer.last_answered}"

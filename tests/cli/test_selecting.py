@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from rpe.chaos.filtering import FilterError
+from rpe.chaos.plan import Plan
+from rpe.chaos.rundir import RunFolder
 from rpe.chaos.scenario.errors import ScenarioError
-from rpe.cli.selecting import default_path, listing, select
+from rpe.chaos.verdict import CheckResult, Status, Verdict
+from rpe.cli.selecting import Selected, default_path, listing, select, which_did_not_pass
 from rpe.errors import ConfigurationError
 from rpe.report.repeat import repeat_command
 
@@ -94,3 +97,26 @@ def test_the_command_that_repeats_a_cell_selects_just_that_cell(tree: Path) -> N
         rpe, run, path, _, seed, _, expression = shlex.split(command)
         assert (rpe, run, seed) == ("rpe", "run", "7")
         assert [again.cell.id for again in select([Path(path)], expression)] == [each.cell.id]
+
+
+def _ran(root: Path, stamp: str, selected: Selected, status: Status) -> None:
+    folder = RunFolder.create(root, stamp, selected.cell.id)
+    folder.write_plan(Plan.draw(selected.cell, 1))
+    folder.history_path.write_text("", encoding="utf-8")
+    folder.write_verdict(Verdict.of([CheckResult(name="x", status=status, summary="so it is")]))
+
+
+def test_the_last_run_of_a_cell_decides_whether_it_is_run_again(tree: Path) -> None:
+    found = select([])
+    runs = tree / "runs"
+    _ran(runs, "20260101T000000Z", found[0], Status.FAIL)
+    _ran(runs, "20260101T000001Z", found[0], Status.PASS)
+    _ran(runs, "20260101T000000Z", found[1], Status.PASS)
+    _ran(runs, "20260101T000001Z", found[1], Status.UNKNOWN)
+    _ran(runs, "20260101T000001Z", found[2], Status.FAIL)
+    assert which_did_not_pass(found, runs) == found[1:3], "one that was never run is left alone"
+    _ran(runs, "20260101T000002Z", found[1], Status.PASS)
+    with pytest.raises(ConfigurationError, match="no cell is left"):
+        which_did_not_pass(found[:2], runs)
+    with pytest.raises(ConfigurationError, match="not a folder"):
+        which_did_not_pass(found, tree / "elsewhere")

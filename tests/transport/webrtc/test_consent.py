@@ -14,8 +14,8 @@ from rpe.transport.webrtc.consent import ConsentWatch
 from rpe.transport.webrtc.ice import close_connection, make_connection
 from rpe.transport.webrtc.settings import IceSettings
 from tests.support.handlers import Handler
+from tests.support.plain_server import against, echo, run
 from tests.support.webrtc import none_left, others, peers, raw_peer, silence, sockets, until
-from tests.transport.webrtc.test_plain import against, echo, run
 
 FAST = {"heartbeat_interval_s": 0.1, "grace_s": 0.8}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiortc import RTCDataChannel, RTCSessionDescription
+from aiortc import RTCDataChannel
 
 from rpe.data import Binary, RuntimeData, Text
 from rpe.errors import (
@@ -33,12 +33,13 @@ from rpe.transport.serving import (
     ServerSession,
     StatusCode,
 )
-from rpe.transport.webrtc.ice import close_connection, make_connection, set_local
+from rpe.transport.webrtc.ice import close_connection
 from rpe.transport.webrtc.plain import PlainPipelineClient
-from rpe.transport.webrtc.settings import IceSettings, WebrtcSettings
+from rpe.transport.webrtc.settings import WebrtcSettings
 from rpe.wire.generated.remotemedia.v1.common_pb2 import DataBuffer
 from rpe.wire.protobuf import decode, encode
 from tests.support.handlers import Handler
+from tests.support.plain_server import RawServer, against, echo, run
 from tests.support.webrtc import (
     ECHO,
     LocalSignalling,
@@ -70,49 +71,6 @@ def read(message: bytes) -> RuntimeData:
 
 
 # --- our client ------------------------------------------------------------------------------------------
-
-Reply = Callable[[RTCDataChannel, Any], None]
-
-
-class RawServer:
-    """A server of bare aiortc that speaks nothing but DataBuffers."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-        self.labels: list[str] = []
-        self.channels: list[RTCDataChannel] = []
-        self.connection = make_connection(IceSettings())
-        self.connection.on("datachannel", self._take)
-
-    def _take(self, channel: RTCDataChannel) -> None:
-        self.labels.append(channel.label)
-        self.channels.append(channel)
-        channel.on("message", lambda message: self.reply(channel, message))
-
-    async def answer(self, sdp: str) -> str:
-        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        return await set_local(self.connection, IceSettings(), loopback=True)
-
-
-def echo(channel: RTCDataChannel, message: Any) -> None:
-    channel.send(message)
-
-
-@asynccontextmanager
-async def against(reply: Reply, **config: Any) -> AsyncIterator[tuple[PlainPipelineClient, RawServer]]:
-    server = RawServer(reply)
-    signaller = ScriptedSignaller(server.answer)
-    settings = WebrtcSettings(mode="plain", **config)
-    client = PlainPipelineClient("127.0.0.1:1", settings, connect=signaller.connect())
-    try:
-        yield client, server
-    finally:
-        await client.close()
-        await close_connection(server.connection)
-
-
-async def run(client: PlainPipelineClient, data: RuntimeData, timeout_s: float = 10.0) -> RuntimeData:
-    return (await client.execute(ECHO, {"n0": data}, timeout_s=timeout_s)).output
 
 
 async def test_a_call_is_one_buffer_and_the_next_output_is_its_answer() -> None:
