@@ -12,6 +12,7 @@ from dataclasses import replace
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.data import RuntimeData
 from rpe.fakes.behaviour import Behaviour, CorruptMode, Health, HttpScript
+from rpe.fakes.caller_script import ReadScript, script_of
 from rpe.fakes.corruption import BODY_DAMAGE, DAMAGE, garbage, strangers
 from rpe.fakes.decide import Plan, call_rng, decide, decide_http
 from rpe.fakes.graph import Graph
@@ -45,6 +46,7 @@ class Brain:
         nodes: the node types that it has, by name; those of `rpe.fakes.nodes` by default.
         name: what the journal calls this server; with `seed`, the source of all chance.
         journal: where everything is written down; one of its own by default.
+        read_script: reads the scripts that callers bring (see `rpe.fakes.caller_script`); None takes none.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Brain:
         seed: int = 0,
         clock: Clock = SYSTEM_CLOCK,
         journal: Journal | None = None,
+        read_script: ReadScript | None = None,
     ) -> None:
         self.name = name
         self.journal = Journal(clock=clock) if journal is None else journal
         self._nodes = nodes
         self._seed = seed
         self._clock = clock
+        self._read_script = read_script
         self._calls = 0
         self._adopt(Behaviour() if behaviour is None else behaviour)
 
@@ -90,7 +94,7 @@ class Brain:
         record = self._record(call)
         with record.kept(hashes(inputs)), self._in_flight():
             started_s = self._clock.now()
-            async with self._admitted(call, record) as (plan, rng):
+            async with self._admitted(call, record) as (plan, rng, _):
                 reply = await self._answer(plan, rng, record, manifest, inputs, started_s)
                 reply = _break_body(reply, plan, record)
             if isinstance(reply, ApplicationError):
@@ -102,9 +106,8 @@ class Brain:
     async def stream(self, call: ServerCall, session: ServerSession) -> None:
         """Serve a session as the script has it."""
         record = self._record(call)
-        behaviour = self._behaviour
         with record.kept(hashes(session.inputs)), self._in_flight():
-            async with self._admitted(call, record) as (plan, rng):
+            async with self._admitted(call, record) as (plan, rng, behaviour):
                 try:
                     _fail_by_script(plan, record)
                     graph = Graph(session.manifest, self._nodes, self._clock)
@@ -192,8 +195,11 @@ class Brain:
     @asynccontextmanager
     async def _admitted(
         self, call: ServerCall, record: CallRecord
-    ) -> AsyncIterator[tuple[Plan, random.Random]]:
-        """Let a call in, or refuse it; inside, a worker is busy with it and its latency is over."""
+    ) -> AsyncIterator[tuple[Plan, random.Random, Behaviour]]:
+        """Let a call in, or refuse it; inside, a worker is busy with it and its latency is over.
+
+        Yields what happens to it, its generator, and the script that it follows.
+        """
         behaviour, workers = self._behaviour, self._workers
         self._check_token(call, record)
         overload = behaviour.overload
@@ -204,19 +210,25 @@ class Brain:
                 "too many calls in flight",
                 retry_after_s=overload.retry_after_s,
             )
-        rng = call_rng(self._seed, self.name, self._number)
-        plan = decide(behaviour, self._number, rng)
+        name, number = self.name, self._number
+        if (brought := script_of(call, self._read_script)) is not None:
+            # Neither the script nor the count of the other calls has a part in what happens to this one.
+            behaviour = brought
+            name, number = f"{name}/script/{call.operation_id}", max(call.attempt - 1, 0)
+        else:
+            self._number += 1
+        rng = call_rng(self._seed, name, number)
+        plan = decide(behaviour, number, rng)
         if behaviour.http != _NO_HTTP:
-            http_rng = call_rng(self._seed, f"{self.name}/http", self._number)
-            plan = replace(plan, http=decide_http(behaviour.http, self._number, http_rng))
-        self._number += 1
+            http_rng = call_rng(self._seed, f"{name}/http", number)
+            plan = replace(plan, http=decide_http(behaviour.http, number, http_rng))
         if workers is not None:
             if workers.locked():
                 record.fault("capacity", "waits for a worker")
             await workers.acquire()
         try:
             await self._delay_or_fail(plan, record)
-            yield plan, rng
+            yield plan, rng, behaviour
         finally:
             if workers is not None:
                 workers.release()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +38,10 @@ class FakeServer:
         journal_path: a file that each entry is added to as well, as a line of JSON.
         certificate_chain, private_key: PEM, for TLS; with client_root_certificates, mutual TLS.
         settings: further settings of the transport's server, such as `health: False`.
+        allow_scripts: follow the script that a call brings, for that call (`rpe.fakes.caller_script`).
     """
+
+    _make_brain: Callable[..., Brain] = Brain
 
     def __init__(
         self,
@@ -54,13 +58,22 @@ class FakeServer:
         private_key: bytes | None = None,
         client_root_certificates: bytes | None = None,
         settings: Mapping[str, Any] | None = None,
+        allow_scripts: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.transport = transport
         self.journal = Journal(path=journal_path, clock=clock)
         script = as_behaviour(behaviour, transport)
-        self.brain = Brain(script, nodes, name=name, seed=seed, clock=clock, journal=self.journal)
+        self.brain = self._make_brain(
+            script,
+            nodes,
+            name=name,
+            seed=seed,
+            clock=clock,
+            journal=self.journal,
+            read_script=partial(as_behaviour, transport=transport) if allow_scripts else None,
+        )
         self._clock = clock
         self._config: dict[str, Any] = {
             "host": host,

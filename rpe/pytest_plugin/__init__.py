@@ -1,9 +1,9 @@
-"""`pytest scenarios/`: each cell of each scenario file is a test.
+"""`pytest scenarios/`: each cell of each scenario file is a test. And fixtures: see `fixtures`.
 
 A file is taken for a scenario where it lies in a folder named `scenarios`, or is named on the
 command line, and looks like one; or where it matches one of the globs of the ini option
 `rpe_scenarios`. Other YAML files are left alone, and nothing heavy is imported before a
-scenario is found.
+scenario is found, or a fixture asked for.
 """
 
 from __future__ import annotations
@@ -18,14 +18,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rpe.pytest_plugin.fixtures import (
+    MARKERS,
+    fake_pipeline,
+    fake_pool,
+    fault_proxy,
+    pytest_runtest_makereport,
+)
+
 if TYPE_CHECKING:
     from rpe.pytest_plugin.items import ScenarioCollector
 
 __all__ = [
+    "fake_pipeline",
+    "fake_pool",
+    "fault_proxy",
     "pytest_addoption",
     "pytest_collect_file",
     "pytest_configure",
     "pytest_configure_node",
+    "pytest_runtest_makereport",
     "pytest_terminal_summary",
     "root_seed",
 ]
@@ -63,6 +75,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Decide on the root seed; processes of pytest-xdist are given that of their controller."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.pluginmanager.hasplugin("asyncio"):
+        from rpe.pytest_plugin import loops
+
+        config.pluginmanager.register(loops, "rpe-loops")
     config.addinivalue_line(
         "markers", "rpe(theme, **values): a cell of a scenario, with the values of its matrix"
     )
