@@ -10,7 +10,8 @@ import typer
 
 import rpe
 from rpe.cli.doctor import doctor
-from rpe.cli.fake import fake
+from rpe.cli.fake_definitions import fakes
+from rpe.cli.load import PASSING_ON, load
 from rpe.cli.manifest import manifest
 from rpe.cli.proxy import proxy
 from rpe.cli.recheck import recheck
@@ -30,9 +31,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (run, recheck, schema, proxy, relay, fake, serve, doctor):
+for _command in (run, recheck, schema, proxy, relay, serve, doctor):
     app.command()(_command)
+app.command(context_settings=PASSING_ON)(load)
 app.add_typer(manifest)
+app.add_typer(fakes, name="fake")
 
 
 @app.command()

@@ -14,6 +14,7 @@ __all__ = ["fake"]
 
 @told
 def fake(
+    ctx: typer.Context,
     host: Annotated[str, typer.Option(help="The address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 50051,
     name: Annotated[str, typer.Option(help="What the journal calls this server.")] = "a",
@@ -29,7 +30,14 @@ def fake(
     seed: Annotated[int, typer.Option(help="What all chance is drawn from: rates and latencies repeat.")] = 0,
     debug: Debug = False,
 ) -> None:
-    """Serve as a fake pipeline server until Ctrl-C."""
+    """Serve as a fake pipeline server until Ctrl-C.
+
+    A fake of another service: `rpe fake generate PROTO... -o DIR` writes a definition from its contract,
+    and `rpe fake serve FILE_OR_DIR --grpc-port PORT` serves it.
+    """
+    if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx)
+        return
     import asyncio
 
     from rpe.fakes.standalone import serve
@@ -45,3 +53,16 @@ def fake(
             seed=seed,
         )
     )
+
+
+def _refuse_options(ctx: typer.Context) -> None:
+    """Refuse options of the pipeline server's before a command that would never look at them."""
+    from rpe.errors import ConfigurationError
+
+    for name in ctx.params:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name != "debug":
+            raise ConfigurationError(
+                f"--{name} stands before {ctx.invoked_subcommand}, which does not take it",
+                hint=f"`rpe fake {ctx.invoked_subcommand} --help` shows the options that it has",
+            )
