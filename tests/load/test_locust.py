@@ -101,6 +101,7 @@ async def test_each_chunk_of_a_session_is_counted() -> None:
     assert run.requests("attempt", f"voice @ {fake.endpoint}") == sessions
 
 
+@pytest.mark.slow
 async def test_a_spike_comes_and_goes(tmp_path: Path) -> None:
     async with FakeProcess() as fake:
         run = await run_locust(
@@ -174,6 +175,7 @@ async def test_users_without_endpoints_end_the_run_at_once_and_say_so(tmp_path: 
     assert run.output.count("Caller has no endpoints") == 1
 
 
+@pytest.mark.slow
 async def test_processes_that_locust_forks_have_an_engine_each() -> None:
     async with FakeProcess() as fake:
         run = await run_locust(UNARY, fake.endpoint, *FOUR, "--processes", "2", until=called(fake, 40))
