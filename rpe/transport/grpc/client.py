@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2
 
 from rpe.data import RuntimeData
@@ -37,6 +37,8 @@ from rpe.wire.protobuf import decode, encode
 __all__ = ["CLIENT_VERSION", "GrpcPipelineClient"]
 
 CLIENT_VERSION = "v1"
+
+_MessageT = TypeVar("_MessageT", bound=Message)
 
 _EXECUTE = "/remotemedia.v1.PipelineExecutionService/ExecutePipeline"
 _VERSION = "/remotemedia.v1.PipelineExecutionService/GetVersion"
@@ -104,10 +106,7 @@ class GrpcPipelineClient:
             if being_cancelled():
                 raise
             raise ConnectionLost("the client was closed under the call", endpoint=self.endpoint) from error
-        try:
-            response = ExecuteResponse.FromString(payload)
-        except DecodeError as error:
-            raise _not_a_message("ExecuteResponse", self.endpoint) from error
+        response = _parsed(ExecuteResponse, payload, self.endpoint)
         kind = response.WhichOneof("outcome")
         if kind == "result":
             return self._read_result(response.result)
@@ -160,11 +159,9 @@ class GrpcPipelineClient:
         grant, timeout_s = await self._bearer.ask(timeout_s)
         try:
             payload = await self._get_version(request, timeout=timeout_s, metadata=grant.pairs)
-            response = execution_pb2.VersionResponse.FromString(payload)
         except grpc.aio.AioRpcError as error:
             raise grant.judge(status_error(error, self.endpoint)) from grant.cause(error.with_traceback(None))
-        except DecodeError as error:
-            raise _not_a_message("VersionResponse", self.endpoint) from error
+        response = _parsed(execution_pb2.VersionResponse, payload, self.endpoint)
         info = response.version_info
         return VersionReport(
             protocol_version=info.protocol_version,
@@ -198,11 +195,8 @@ class GrpcPipelineClient:
         }
         return ExecutionResult(outputs, metrics.wall_time_ms, nodes, partial)
 
-    def _read_health(self, payload: bytes) -> HealthReport:
-        try:
-            response = health_pb2.HealthCheckResponse.FromString(payload)
-        except DecodeError as error:
-            raise _not_a_message("HealthCheckResponse", self.endpoint) from error
+    def _read_health(self, payload: bytes | None) -> HealthReport:
+        response = _parsed(health_pb2.HealthCheckResponse, payload, self.endpoint)
         status = _SERVING.get(response.status, ServingStatus.UNKNOWN)
         return HealthReport(status, means="grpc.health.v1")
 
@@ -229,5 +223,12 @@ def _closed(endpoint: str) -> RpeError:
     return ConnectionLost("the client is closed", endpoint=endpoint, maybe_executed=False, retryable=False)
 
 
-def _not_a_message(name: str, endpoint: str) -> RpeError:
-    return ProtocolViolation(f"the answer is not a {name}", endpoint=endpoint)
+def _parsed(kind: type[_MessageT], payload: bytes | None, endpoint: str) -> _MessageT:
+    """Read an answer. gRPC hands over None where a server ended a call well, and sent no message."""
+    name = kind.DESCRIPTOR.name
+    if payload is None:
+        raise ProtocolViolation(f"the server ended the call well, but sent no {name}", endpoint=endpoint)
+    try:
+        return kind.FromString(payload)
+    except DecodeError as error:
+        raise ProtocolViolation(f"the answer is not a {name}", endpoint=endpoint) from error

@@ -20,8 +20,8 @@ from rpe.errors import (
     StreamBroken,
 )
 from rpe.manifest.model import Manifest
+from rpe.transport import failures
 from rpe.transport.credentials import NO_GRANT, Grant
-from rpe.transport.failures import check_rising
 from rpe.transport.grpc.status import being_cancelled, status_error
 from rpe.transport.messages.chunks import chunk_bytes
 from rpe.transport.messages.errors import application_error
@@ -35,6 +35,12 @@ __all__ = ["GrpcClientSession"]
 _CLOSE = streaming_pb2.StreamRequest(
     control=streaming_pb2.StreamControl(command=streaming_pb2.StreamControl.COMMAND_CLOSE)
 ).SerializeToString()
+
+
+_WRITE_FAILED = "Internal error from Core"
+"""What gRPC says of a write that waited when its call ended, in the place of what the call ended with."""
+
+_DEADLINE_IS_NEAR_S = 0.05
 
 
 class GrpcClientSession:
@@ -101,7 +107,7 @@ class GrpcClientSession:
         """Send one chunk (see the port). Raises SessionClosed after `finish`, or the session's own error."""
         if self._finished or self._error is not None:
             raise self._dead()
-        check_rising(sequence, self._last_sent, self.endpoint)
+        failures.check_rising(sequence, self._last_sent, self.endpoint)
         payload = chunk_bytes(data, node_id=node_id, sequence=sequence, timestamp_ms=timestamp_ms)
         self._last_sent = sequence
         await self._write(payload)
@@ -146,7 +152,7 @@ class GrpcClientSession:
         call = self._running()
         try:
             await call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
             if self._closed:
                 return
             broken = await self._broken(call, error)
@@ -230,6 +236,8 @@ class GrpcClientSession:
                 code, await call.initial_metadata(), await call.trailing_metadata(), await call.details()
             )
         found = status_error(error, self.endpoint)
+        if error.details() == _WRITE_FAILED and call.time_remaining() <= _DEADLINE_IS_NEAR_S:
+            found = failures.timed_out("", self.endpoint)
         if isinstance(found, ConnectionLost) and self.session_id:
             found = StreamBroken(found.message, endpoint=self.endpoint, last_sequence=self.last_answered)
         return self._fail(found)

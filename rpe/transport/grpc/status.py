@@ -12,6 +12,7 @@ from rpe.errors import (
     ConnectionLost,
     InvalidRequest,
     ProtocolViolation,
+    RemoteOverloaded,
     RpeError,
     redact,
 )
@@ -31,6 +32,12 @@ _CONNECTION_WORDS = (
     "internal error from core",
 )  # fmt: skip
 """How gRPC's core words a connection that broke under a call, beside statuses that a server sent."""
+
+_RESET_WORDS = "received rst_stream"
+"""How gRPC's core words a call that was reset, whose status it made from the code of the reset."""
+
+_UNREADABLE_WORDS = ("compression bit set", "decompression failed", "grpc-encoding")
+"""How gRPC's core words an answer that it could not take apart, beside statuses that a server sent."""
 
 
 def being_cancelled() -> bool:
@@ -63,7 +70,12 @@ def status_error(error: grpc.aio.AioRpcError, endpoint: str) -> RpeError:
     if code is StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(error, details, endpoint)
     text = f"{code.name}: {details}"
+    if code is StatusCode.INTERNAL and any(words in details.lower() for words in _UNREADABLE_WORDS):
+        return ProtocolViolation(f"the answer cannot be read: {text}", endpoint=endpoint)
     if code in (StatusCode.INTERNAL, StatusCode.UNKNOWN) and _is_of_connection(details):
+        return failures.broken_off(text, endpoint)
+    if code is StatusCode.PERMISSION_DENIED and _RESET_WORDS in details.lower():
+        # INADEQUATE_SECURITY: a verdict on the connection, and not on our credentials.
         return failures.broken_off(text, endpoint)
     if code is StatusCode.ALREADY_EXISTS:
         return failures.invalid(text, endpoint)
@@ -98,6 +110,11 @@ def _exhausted(error: grpc.aio.AioRpcError, details: str, endpoint: str) -> RpeE
             hint="send less, or raise max_message_bytes",
         )
     wait_s = pushback_s(error)
+    if wait_s is None and _RESET_WORDS in lowered:
+        # ENHANCE_YOUR_CALM on a call that has begun: unlike a status, it does not say that nothing was done.
+        return RemoteOverloaded(
+            f"the server is overloaded: {details}", endpoint=endpoint, maybe_executed=True
+        )
     return failures.status_error(
         serving.StatusCode.RESOURCE_EXHAUSTED, details, endpoint, retry_after_s=wait_s
     )
