@@ -17,8 +17,10 @@ X = rpe.Text("x")
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("rpe")] == []
+    left = set(threading.enumerate()) - before
+    assert [thread.name for thread in left if thread.name.startswith("rpe")] == []
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])

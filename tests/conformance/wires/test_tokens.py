@@ -325,7 +325,7 @@ async def test_nothing_tells_the_token(
     wire: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("asyncio").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="asyncio")
     path = tmp_path / "token"
     path.write_text(SECRET)
     for token in (SECRET, FileToken(path), Issuer(SECRET, SECRET).source()):
