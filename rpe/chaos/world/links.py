@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
+from rpe.chaos.shielding import bring_to_end
 from rpe.clock import Clock
 from rpe.errors import ErrorKind, RpeError
 from rpe.faults.actions import SetToxic
@@ -63,7 +64,9 @@ class Links:
         name = f"{self._prefix}-{server}"
         # Noted first: where the answer is lost, there is a proxy to delete all the same.
         link = self._links[server] = Link(server, name, "")
-        state = await self._driver.create_proxy(name, upstream=upstream)
+        # To its end, also where this is cancelled: a proxy server that gets the wish late would make
+        # the proxy after it was to be deleted.
+        state = await bring_to_end(self._driver.create_proxy(name, upstream=upstream))
         link.endpoint = f"{state.host}:{state.port}"
         return link.endpoint
 
