@@ -22,13 +22,12 @@ __all__ = ["Places"]
 class Places:
     """What the pools of one run have besides their servers: wires, certificates, tokens.
 
-    `folder` holds the files that clients read: one with the authority and one with the token of
-    each pool that has them. The keys of authorities are never written.
+    The files that clients read are in the folder it was made with: one with the authority and one with
+    the token of each pool that has them. The keys of authorities are never written.
     """
 
     scenario: Scenario
     transport: str
-    folder: Path
     wires: Mapping[str, str]
     certificates: Mapping[str, Certificate]
     tokens: TokenFiles
@@ -50,7 +49,6 @@ class Places:
         return cls(
             scenario,
             transport,
-            folder,
             wires(scenario, transport),
             certificates,
             TokenFiles(folder, pools, demanded),
