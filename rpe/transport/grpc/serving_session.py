@@ -59,6 +59,7 @@ class GrpcServerSession:
         self._session_id = ""
         self._results = 0
         self._cancelled = False
+        self._writing = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,7 +143,14 @@ class GrpcServerSession:
 
     async def send_raw(self, payload: bytes) -> None:
         """Send bytes in the place of a message."""
-        await self._context.write(payload)
+        self._writing = True
+        try:
+            await self._context.write(payload)
+        finally:
+            self._writing = False
+        if self._cancelled:
+            self._handler.cancel()
+            await asyncio.sleep(0)  # where the cancellation takes effect
 
     async def closed(self, reason: str = "") -> None:
         """Tell the caller that the session has ended in good order."""
@@ -150,7 +158,7 @@ class GrpcServerSession:
         await self._write(streaming_pb2.StreamResponse(closed=closed))
 
     async def _write(self, response: streaming_pb2.StreamResponse) -> None:
-        await self._context.write(response.SerializeToString())
+        await self.send_raw(response.SerializeToString())
 
     async def _break(self, error: ApplicationError) -> NoReturn:
         await self.send_error(error)
@@ -167,7 +175,10 @@ class GrpcServerSession:
                     command = request.control.command
                     if command == streaming_pb2.StreamControl.COMMAND_CANCEL:
                         self._cancelled = True
-                        self._handler.cancel()
+                        # A write that is broken off keeps its place in gRPC's core, which then refuses
+                        # the status, and the caller would wait for one until its deadline.
+                        if not self._writing:
+                            self._handler.cancel()
                         return
                     if command == streaming_pb2.StreamControl.COMMAND_CLOSE and not closing:
                         closing = True

@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from rpe.transport.serving import Refusal, StatusCode
+from rpe.transport.serving import Refusal, ServerCall, ServerSession, StatusCode
 from rpe.wire.generated.remotemedia.v1 import common_pb2, streaming_pb2
 from tests.support.handlers import Handler, serve
 from tests.support.raw_grpc import CANCEL, CLOSE, chunk, init, raw, read_all, text
@@ -155,6 +155,27 @@ async def test_the_cancel_command_reaches_a_busy_handler() -> None:
         await call.write(CANCEL)
         assert await call.code() is grpc.StatusCode.CANCELLED
         assert handler.cancelled.is_set()
+
+
+async def test_the_cancel_command_reaches_a_handler_that_waits_for_room_on_the_wire() -> None:
+    class Talker(Handler):
+        async def stream(self, call: ServerCall, session: ServerSession) -> None:
+            self.entered.set()
+            while True:
+                await session.send_raw(b"x" * 1_000_000)
+
+    handler = Talker()
+    async with serve(handler) as server, raw(server.endpoint) as client:
+        call = client.stream_bytes(timeout=10)
+        await call.write(init().SerializeToString())
+        await asyncio.wait_for(handler.entered.wait(), 5)
+        await asyncio.sleep(0.05)  # so that it is in the middle of a write
+        await call.write(CANCEL.SerializeToString())
+        await asyncio.sleep(0.05)
+        with pytest.raises(grpc.aio.AioRpcError):
+            while True:
+                await call.read()
+        assert await call.code() is grpc.StatusCode.CANCELLED
 
 
 async def test_a_cancelled_call_reaches_a_handler_that_waits_for_chunks() -> None:
