@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 
-from rpe.transport.serving import Refusal, ServerCall, ServerSession, StatusCode
+from rpe.transport.grpc.serving_session import GrpcServerSession
+from rpe.transport.serving import Refusal, StatusCode
 from rpe.wire.generated.remotemedia.v1 import common_pb2, streaming_pb2
 from tests.support.handlers import Handler, serve
 from tests.support.raw_grpc import CANCEL, CLOSE, chunk, init, raw, read_all, text
@@ -157,25 +159,44 @@ async def test_the_cancel_command_reaches_a_busy_handler() -> None:
         assert handler.cancelled.is_set()
 
 
-async def test_the_cancel_command_reaches_a_handler_that_waits_for_room_on_the_wire() -> None:
-    class Talker(Handler):
-        async def stream(self, call: ServerCall, session: ServerSession) -> None:
-            self.entered.set()
-            while True:
-                await session.send_raw(b"x" * 1_000_000)
+class SlowContext:
+    """What gRPC gives a handler, with a write that takes its time."""
 
-    handler = Talker()
-    async with serve(handler) as server, raw(server.endpoint) as client:
-        call = client.stream_bytes(timeout=10)
-        await call.write(init().SerializeToString())
-        await asyncio.wait_for(handler.entered.wait(), 5)
-        await asyncio.sleep(0.05)  # so that it is in the middle of a write
-        await call.write(CANCEL.SerializeToString())
-        await asyncio.sleep(0.05)
-        with pytest.raises(grpc.aio.AioRpcError):
-            while True:
-                await call.read()
-        assert await call.code() is grpc.StatusCode.CANCELLED
+    def __init__(self) -> None:
+        self.requests = [init(), CANCEL]
+        self.written = asyncio.Event()
+        self.broken_off = False
+
+    async def read(self) -> bytes:
+        return self.requests.pop(0).SerializeToString()
+
+    async def write(self, payload: bytes) -> None:
+        try:
+            await self.written.wait()
+        except asyncio.CancelledError:
+            self.broken_off = True
+            raise
+
+
+async def test_the_cancel_command_lets_a_write_end_first() -> None:
+    # gRPC refuses the status of a call whose first write was broken off, and the caller would wait for it.
+    context: Any = SlowContext()
+
+    async def talk() -> None:
+        async with GrpcServerSession(context) as session:
+            await session.open()
+            await session.ready("s-1")
+            await asyncio.sleep(60)
+
+    talking = asyncio.create_task(talk())
+    await asyncio.sleep(0.05)
+    assert not context.requests
+    assert not talking.done()
+    context.written.set()
+    with pytest.raises(Refusal) as refused:
+        await asyncio.wait_for(talking, 5)
+    assert refused.value.status is StatusCode.CANCELLED
+    assert not context.broken_off
 
 
 async def test_a_cancelled_call_reaches_a_handler_that_waits_for_chunks() -> None:
