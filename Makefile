@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
+DOWNSTREAM := .venv-downstream
 TOXIPROXY_VERSION := v2.12.0
+GRPCURL_VERSION := v1.9.3
 
-.PHONY: run rerun voice test test-slow check format lint types floors bench toxiproxy browser turn protos docs subjects lock clean help
+.PHONY: run rerun voice load downstream test test-slow check format lint types floors bench toxiproxy browser turn grpcurl protos docs subjects lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -27,7 +29,18 @@ rerun: $(STAMP) ## run again the scenarios that did not pass
 voice: $(STAMP) ## speech to segments to words to speech, over three organisations on three wires
 	$(BIN)/python -m examples.voice --out runs/answer.wav
 
-test: $(STAMP) toxiproxy browser turn ## every test but the slow ones; also against a real Toxiproxy, browser and TURN server where they can be had
+load: $(STAMP) ## a pool under faults, loaded by Locust's master and two workers on loopback; the report stays in runs/load
+	$(BIN)/rpe load loadtests/pool-under-faults.yaml --out runs/load
+
+downstream: $(STAMP) ## a project that uses the fakes, from the built wheel, in an environment of its own
+	rm -rf dist/downstream
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/downstream .
+	@test -x $(DOWNSTREAM)/bin/python || $(PYTHON) -m venv $(DOWNSTREAM)
+	$(DOWNSTREAM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/downstream.txt
+	$(DOWNSTREAM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/downstream/rpe-*.whl
+	cd examples/downstream && ../../$(DOWNSTREAM)/bin/python -m pytest -n 2 -p no:cacheprovider
+
+test: $(STAMP) toxiproxy browser turn grpcurl ## every test but the slow ones; also against a real Toxiproxy, browser and TURN server where they can be had
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow"
 
 test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
@@ -60,6 +73,12 @@ toxiproxy: ## a real Toxiproxy in .tools/bin, where Go is installed
 	  mv $(TOOLS)/cli $(TOOLS)/toxiproxy-cli; \
 	else echo "Go is not installed: tests against a real Toxiproxy will be skipped"; fi
 
+grpcurl: ## the program grpcurl in .tools/bin, where Go is installed
+	@if test -x $(TOOLS)/grpcurl; then :; \
+	elif command -v go >/dev/null 2>&1; then \
+	  mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION); \
+	else echo "Go is not installed: tests that need grpcurl will be skipped"; fi
+
 # Installs a Debian package for a test that needs its program, where that can be done without asking.
 define debian
 @if command -v $(1) >/dev/null 2>&1; then :; \
@@ -87,7 +106,10 @@ docs: $(STAMP) ## write the parts of docs/ that the code knows
 lock: ## pin the newest versions for development and CI (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/downstream.in --extra chaos -c requirements/dev.txt --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+	  -o requirements/downstream.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .tools runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOWNSTREAM) .tools runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
