@@ -10,12 +10,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from typing import IO
 
 from rpe.chaos.job import Job
+from rpe.chaos.nursery import Nursery, WorkerProcess, start_worker
 from rpe.chaos.options import EMBEDDED, Progress, ProgressCallback, RunOptions, RunOutcome
 from rpe.chaos.result import CheckResult, Status, exit_code
 from rpe.chaos.rundir import RunFolder
@@ -45,7 +46,6 @@ VERDICTS = frozenset(exit_code(status) for status in Status)
 
 OutcomeCallback = Callable[[RunOutcome], None]
 
-LINE_LIMIT = 1024 * 1024
 LOG_LINES = 15
 
 
@@ -56,6 +56,7 @@ async def run_suite(
     on_progress: ProgressCallback | None = None,
     *,
     on_outcome: OutcomeCallback | None = None,
+    nursery: Nursery | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> list[RunOutcome]:
     """Run all cells, at most `jobs` at once, and return what they came to, in their order.
@@ -65,18 +66,24 @@ async def run_suite(
     Arguments:
         on_progress: is told where each cell is; the first time, that it waits.
         on_outcome: is told what a cell came to, as soon as it did.
+        nursery: what workers are forked from; by default one of this suite's own, where it has more
+            than one cell.
 
     Raises ConfigurationError and ProxyUnreachable before anything runs, where the client
     or the proxy cannot be had at all.
     """
     await check_options(options)
     turns = asyncio.Semaphore(max(1, jobs))
+    own = None
+    if nursery is None and len(cells) > 1:
+        nursery = own = Nursery((cell.transport for cell in cells), options.subject)
+    start = start_worker if nursery is None else nursery.start_worker
 
     async def run(cell: Cell) -> RunOutcome:
         async with turns:
-            outcome = await _run_worker(cell, options, on_progress, clock)
+            outcome = await _run_worker(cell, options, on_progress, start, clock)
             if outcome.verdict.stood_still:
-                outcome = await _run_worker(cell, options, on_progress, clock)
+                outcome = await _run_worker(cell, options, on_progress, start, clock)
         if on_outcome is not None:
             on_outcome(outcome)
         return outcome
@@ -84,7 +91,7 @@ async def run_suite(
     if on_progress is not None:
         for cell in cells:
             on_progress(Progress(cell=cell.id, phase="waiting", duration_s=cell.scenario.duration_s))
-    async with asyncio.TaskGroup() as tasks:
+    async with own or nullcontext(), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(run(cell), name=cell.id) for cell in cells]
     return [task.result() for task in running]
 
@@ -98,20 +105,17 @@ async def check_options(options: RunOptions) -> None:
 
 
 async def _run_worker(
-    cell: Cell, options: RunOptions, on_progress: ProgressCallback | None, clock: Clock
+    cell: Cell,
+    options: RunOptions,
+    on_progress: ProgressCallback | None,
+    start: Callable[[IO[bytes]], Awaitable[WorkerProcess]],
+    clock: Clock,
 ) -> RunOutcome:
     began_s = clock.now()
     folder = new_folder(options.out, cell)
     options = replace(options, proxy_prefix=new_prefix())
     with folder.log_path.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "rpe.chaos.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=LINE_LIMIT,
-            start_new_session=True,
-        )
+        process = await start(log)
     trouble = ""
     try:
         # The input stays open: its end would tell the worker that nobody waits for it any more.
@@ -129,7 +133,7 @@ async def _run_worker(
 
 
 async def _follow(
-    process: asyncio.subprocess.Process, cell: Cell, on_progress: ProgressCallback | None, clock: Clock
+    process: WorkerProcess, cell: Cell, on_progress: ProgressCallback | None, clock: Clock
 ) -> str:
     """Read a worker's progress until it ends. Returns what is wrong with it, or nothing."""
     assert process.stdout is not None
@@ -155,7 +159,7 @@ async def _follow(
                 on_progress(progress)
 
 
-async def _stop(process: asyncio.subprocess.Process, options: RunOptions, clock: Clock) -> None:
+async def _stop(process: WorkerProcess, options: RunOptions, clock: Clock) -> None:
     """Wait for a worker's end; ask it to stop where it goes on, and kill it where that does not help.
 
     What a worker that died left on a proxy server elsewhere is taken back.

@@ -32,7 +32,10 @@ def files(path: Path) -> list[Path]:
 
 
 def workers() -> list[psutil.Process]:
-    return running("rpe.chaos.worker")
+    """All workers: those that were started, and those that were forked."""
+    nurseries = {found.pid for found in running("rpe.chaos.forking")}
+    forked = [found for found in running("rpe.chaos.forking") if found.ppid() in nurseries]
+    return running("rpe.chaos.worker") + forked
 
 
 async def test_cells_run_side_by_side_and_come_back_in_their_order(tmp_path: Path) -> None:
@@ -58,6 +61,7 @@ async def test_cells_run_side_by_side_and_come_back_in_their_order(tmp_path: Pat
         assert RunFolder(outcome.folder).load_verdict() == outcome.verdict
         assert RunFolder(outcome.folder).log_path.exists()
     assert workers() == []
+    assert running("rpe.chaos.forking") == []
 
 
 async def test_a_worker_that_crashes_costs_its_own_cell_and_shows_the_end_of_its_log(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from rpe.chaos.nursery import Nursery
 from rpe.chaos.options import RunOptions, RunOutcome
 from rpe.chaos.rundir import RunFolder
 from rpe.chaos.scenario.loading import discover
@@ -73,12 +74,13 @@ async def run(
         options = RunOptions(out=out, seed=seed, subject=client, faults=faults, proxy=proxy)
         async with turns:
             for _ in range(ATTEMPTS):
-                (outcome,) = await run_suite([wanted], 1, options)
+                (outcome,) = await run_suite([wanted], 1, options, nursery=nursery)
                 if not _stood_still(outcome):
                     break
         return outcome
 
-    async with asyncio.TaskGroup() as tasks:
+    nursery = Nursery((wanted.transport for _, wanted in rows), "rpe")
+    async with nursery, asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(one(client, wanted)) for client, wanted in rows]
     return [task.result() for task in running]
 
