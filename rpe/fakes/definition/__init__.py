@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rpe.fakes.definition.calls import Call
+    from rpe.fakes.definition.details import Status
     from rpe.fakes.definition.fake import ProtoFake
+    from rpe.fakes.definition.functions import CallInfo
     from rpe.fakes.definition.generating import Written, generate
     from rpe.fakes.definition.loading import Definitions, load_definitions, parse_definition
     from rpe.fakes.definition.problems import DefinitionInvalid
+    from rpe.fakes.definition.scenarios import Scenarios
 
 __all__ = [
     "Call",
+    "CallInfo",
     "DefinitionInvalid",
     "Definitions",
     "ProtoFake",
+    "Scenarios",
+    "Status",
     "Written",
     "generate",
     "load_definitions",
@@ -28,9 +34,12 @@ __all__ = [
 
 _HOMES = {
     "Call": "calls",
+    "CallInfo": "functions",
     "DefinitionInvalid": "problems",
     "Definitions": "loading",
     "ProtoFake": "fake",
+    "Scenarios": "scenarios",
+    "Status": "details",
     "Written": "generating",
     "generate": "generating",
     "load_definitions": "loading",

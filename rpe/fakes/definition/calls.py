@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from google.protobuf.message import Message
 
 from rpe.clock import Clock
 from rpe.fakes.definition.paths import json_form
+from rpe.fakes.definition.scenarios import Scenarios
 
-__all__ = ["Call", "CallJournal"]
+__all__ = ["Call", "CallJournal", "chance"]
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,8 @@ class Call:
     request_messages, answer_messages: as they came and went. Those that go out are noted before.
     rule: which rule of the method answered, from 0; None where none did.
     code, details: the status; "" while the call runs. CANCELLED also where the caller gave up.
+    delays_s: the delays that were drawn for it, in seconds, in the order in which they were waited.
+    error: what a function of the definition raised where that ended the call.
     started_s, ended_s: by the fake's clock; `ended_s` is None while the call runs.
     """
 
@@ -39,6 +43,8 @@ class Call:
     rule: int | None = None
     code: str = ""
     details: str = ""
+    delays_s: tuple[float, ...] = ()
+    error: Exception | None = field(default=None, repr=False)
     ended_s: float | None = None
 
     @property
@@ -52,8 +58,20 @@ class Call:
         return [json_form(message) for message in self.answer_messages]
 
 
+def chance(seed: int, call: Call, purpose: str = "") -> random.Random:
+    """Return a generator for one call: the same for the same number, whatever came before or beside it.
+
+    Each purpose has draws of its own. The seed is put together as `rpe.fakes.decide.call_rng` does
+    it, which is not used here because it takes much longer to import than all of this.
+    """
+    return random.Random(f"{seed}/{call.service}/{call.method}{purpose}/{call.number}")
+
+
 class CallJournal:
-    """The newest `limit` calls in the order in which they came, and who waits for their end."""
+    """The newest `limit` calls in the order in which they came, and who waits for their end.
+
+    It is what a fake remembers, and so has the states of the fake's scenarios, too.
+    """
 
     def __init__(self, clock: Clock, limit: int) -> None:
         self._clock = clock
@@ -61,6 +79,7 @@ class CallJournal:
         self._counts: dict[tuple[str, str], int] = {}
         self._changed = asyncio.Event()
         self.keeps = limit > 0
+        self.scenarios = Scenarios()
 
     def begin(self, service: str, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Call:
         """Note a call that has come in."""
@@ -95,6 +114,7 @@ class CallJournal:
                 await self._changed.wait()
 
     def clear(self) -> None:
-        """Forget all calls, and count from 1 again."""
+        """Forget all calls, count from 1 again, and put every scenario back to its start."""
+        self.scenarios.reset()
         self._calls.clear()
         self._counts.clear()

@@ -34,11 +34,15 @@ class Contracts:
         """Take in files whose imports are among them, or here already.
 
         Raises ConfigurationError where another file of the same name is here, an import is
-        missing, or the descriptors contradict each other.
+        missing, files import each other in a circle, or the descriptors contradict each other.
         """
         waiting = {file.name: file for file in files}
+        above: list[str] = []
 
         def take(name: str, of: str) -> None:
+            if name in above:
+                circle = " imports ".join([*above[above.index(name) :], name])
+                raise ConfigurationError(f"the descriptors go round in a circle: {circle}")
             file = waiting.pop(name, None)
             if file is None:
                 if name not in self._files:
@@ -47,8 +51,10 @@ class Contracts:
                         hint="compile it with --include_imports",
                     )
                 return
+            above.append(name)
             for imported in file.dependency:
                 take(imported, name)
+            above.pop()
             known = self._files.get(name)
             if known is not None:
                 if known != file:

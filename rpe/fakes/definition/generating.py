@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from rpe.fakes.definition.descriptors import (
 from rpe.fakes.definition.examples import example, notes
 from rpe.fakes.definition.paths import is_map, map_parts
 
-__all__ = ["Written", "definition_text", "generate"]
+__all__ = ["Written", "definition_text", "generate", "generate_from_set"]
 
 SET_NAME = "descriptors.binpb"
 """The name of the compiled set that is written where one is asked for."""
@@ -91,21 +91,43 @@ def generate(
     services = [service for service in contracts.services() if service.file.name in wanted]
     if not services:
         raise ConfigurationError(f"there is no service in {', '.join(str(path) for path in sources)}")
-    out.mkdir(parents=True, exist_ok=True)
-    if compiled:
-        (out / SET_NAME).write_bytes(files.SerializeToString(deterministic=True))
-    written = []
-    for service in services:
-        source: dict[str, Any]
+
+    def source(service: ServiceDescriptor) -> dict[str, Any]:
         path = wanted[service.file.name]
-        if compiled:
-            source = {"set": SET_NAME}
-        elif protos:
-            source = {"protos": [_relative(path, out)], "include": [_relative(root, out) for root in roots]}
-        else:
-            source = {"set": _relative(path, out)}
-        written.append(_write(out, service, definition_text(service, source), force))
-    return written
+        if protos:
+            return {"protos": [_relative(path, out)], "include": [_relative(root, out) for root in roots]}
+        return {"set": _relative(path, out)}
+
+    if compiled:
+        return _with_set(out, services, files, force)
+    out.mkdir(parents=True, exist_ok=True)
+    return [_write(out, service, definition_text(service, source(service)), force) for service in services]
+
+
+def generate_from_set(
+    files: FileDescriptorSet, names: Collection[str], out: Path, *, force: bool = False
+) -> list[Written]:
+    """Write definitions of the named services into the folder `out`, and beside them the set itself.
+
+    This is what is done with the descriptors of a live server, which need not be there when they are
+    served. Files are kept as `generate` keeps them. Raises ConfigurationError where the descriptors
+    cannot be used, or lack one of the services; nothing is written then.
+    """
+    contracts = Contracts()
+    contracts.add(files.file)
+    services = {full_name(service): service for service in contracts.services()}
+    lacking = [name for name in names if name not in services]
+    if lacking:
+        raise ConfigurationError(f"the descriptors lack the services {', '.join(lacking)}")
+    return _with_set(out, [services[name] for name in names], files, force)
+
+
+def _with_set(
+    out: Path, services: Iterable[ServiceDescriptor], files: FileDescriptorSet, force: bool
+) -> list[Written]:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SET_NAME).write_bytes(files.SerializeToString(deterministic=True))
+    return [_write(out, service, definition_text(service, {"set": SET_NAME}), force) for service in services]
 
 
 def definition_text(service: ServiceDescriptor, source: dict[str, Any]) -> str:

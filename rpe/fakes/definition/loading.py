@@ -121,7 +121,7 @@ def _add(
         return told_problems(
             source, document, [(("service",), f"{name} is not among the descriptors: {known}")]
         )
-    plan, found = read_plan(definition, services[name])
+    plan, found = read_plan(definition, services[name], folder)
     if not found:
         definitions.services[name] = plan
     return told_problems(source, document, found)

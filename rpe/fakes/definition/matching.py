@@ -1,4 +1,4 @@
-"""Which rule a call is for: conditions on fields, metadata and the number of the call."""
+"""Which rule a call is for: conditions on fields, metadata, numbers and states, and by a function."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 
+from rpe.fakes.definition.conditions import Condition, EachWhen, InState, When
+from rpe.fakes.definition.functions import CallInfo, Function, FunctionFinder, FunctionWrong
 from rpe.fakes.definition.messages import field_value
-from rpe.fakes.definition.model import Condition, When
 from rpe.fakes.definition.paths import MISSING, FieldPath, PathWrong, element_of, is_map
 from rpe.fakes.definition.problems import Found
 from rpe.lined_yaml import Path
 
-__all__ = ["FieldTest", "Matcher", "MetadataTest", "read_field_tests", "read_matcher"]
+__all__ = [
+    "EachMatcher",
+    "FieldTest",
+    "Matcher",
+    "MetadataTest",
+    "read_each_matcher",
+    "read_field_tests",
+    "read_matcher",
+]
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -75,21 +84,73 @@ class MetadataTest:
 
 
 @dataclass(frozen=True, slots=True)
+class EachMatcher:
+    """Which requests of a stream an answer is for. `numbers` has their numbers; empty: all.
+
+    predicate: a function that says whether it is for this one. states: what scenarios must be in.
+    """
+
+    fields: tuple[FieldTest, ...] = ()
+    numbers: frozenset[int] = frozenset()
+    predicate: Function | None = None
+    states: tuple[InState, ...] = ()
+
+    def miss(self, request: Message, number: int, info: CallInfo) -> str | None:
+        """Return the first condition that a request does not fulfil, in words; None where it fits.
+
+        Raises FunctionFailed.
+        """
+        if self.numbers and number not in self.numbers:
+            return f"it is for message {_listed(self.numbers)}, and this is message {number}"
+        if (missed := _state_miss(self.states, info)) is not None:
+            return missed
+        for test in self.fields:
+            if (missed := test.miss(request)) is not None:
+                return missed
+        return _predicate_miss(self.predicate, request, info)
+
+
+@dataclass(frozen=True, slots=True)
 class Matcher:
-    """All the conditions of a rule. `calls` has the numbers of the calls that it is for; empty: all."""
+    """All the conditions of a rule. `calls` has the numbers of the calls that it is for; empty: all.
+
+    counts: how many messages a client stream has; empty: any. predicate: a function that says
+    whether the rule is for a call, given its request, or with `many` the list of them. states: what
+    scenarios must be in.
+    """
 
     fields: tuple[FieldTest, ...] = ()
     metadata: tuple[MetadataTest, ...] = ()
     calls: frozenset[int] = frozenset()
     on: str = "last"
+    counts: frozenset[int] = frozenset()
+    predicate: Function | None = None
+    many: bool = False
+    states: tuple[InState, ...] = ()
 
-    def miss(self, requests: Sequence[Message], metadata: Metadata, call: int) -> str | None:
-        """Return the first condition that a call does not fulfil, in words; None where the rule fits."""
+    def miss(
+        self, requests: Sequence[Message], metadata: Metadata, call: int, info: CallInfo | None = None
+    ) -> str | None:
+        """Return the first condition that a call does not fulfil, in words; None where the rule fits.
+
+        Without `info`, states and functions are not asked. Raises FunctionFailed.
+        """
         if self.calls and call not in self.calls:
-            return f"it is for call {', '.join(map(str, sorted(self.calls)))}, and this is call {call}"
+            return f"it is for call {_listed(self.calls)}, and this is call {call}"
         for test in self.metadata:
             if (missed := test.miss(metadata)) is not None:
                 return missed
+        if self.counts and len(requests) not in self.counts:
+            return f"it is for {_listed(self.counts)} messages, and {len(requests)} came"
+        if info is not None and (missed := _state_miss(self.states, info)) is not None:
+            return missed
+        if (missed := self._fields_miss(requests)) is not None or info is None or self.predicate is None:
+            return missed
+        if self.many:
+            return _predicate_miss(self.predicate, list(requests), info)
+        return _predicate_miss(self.predicate, requests[0], info) if requests else "no request came"
+
+    def _fields_miss(self, requests: Sequence[Message]) -> str | None:
         if not self.fields:
             return None
         if not requests:
@@ -103,8 +164,36 @@ class Matcher:
         return reason
 
 
-def read_matcher(when: When, request: Descriptor, path: Path) -> tuple[Matcher, list[Found]]:
-    """Check the conditions of a rule against the type of its requests. Returns every mistake, too."""
+def _state_miss(states: tuple[InState, ...], info: CallInfo) -> str | None:
+    for wanted in states:
+        state = info.scenarios.state(wanted.name)
+        if state != wanted.state:
+            return f"the scenario {wanted.name} is in {state!r}, not in {wanted.state!r}"
+    return None
+
+
+def _predicate_miss(predicate: Function | None, request: object, info: CallInfo) -> str | None:
+    if predicate is None or predicate(request, info):
+        return None
+    return f"{predicate.name} says no"
+
+
+def _listed(numbers: frozenset[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
+
+
+def read_matcher(
+    when: When,
+    request: Descriptor,
+    path: Path,
+    functions: FunctionFinder | None = None,
+    *,
+    many: bool = False,
+) -> tuple[Matcher, list[Found]]:
+    """Check the conditions of a rule against the type of its requests. Returns every mistake, too.
+
+    `many` says whether a predicate is given the list of requests, and not one of them.
+    """
     fields, problems = read_field_tests(when.fields, request, (*path, "fields"))
     for key, condition in when.metadata.items():
         here = (*path, "metadata", key)
@@ -114,7 +203,41 @@ def read_matcher(when: When, request: Descriptor, path: Path) -> tuple[Matcher, 
             if name in condition.model_fields_set and not isinstance(getattr(condition, name), str):
                 problems.append((here, f"{name} is compared with text: write it in quotes"))
     metadata = tuple(MetadataTest(key, condition) for key, condition in when.metadata.items())
-    return Matcher(fields, metadata, frozenset(when.call or ()), when.on or "last"), problems
+    predicate, found = _read_predicate(when.predicate, path, functions)
+    matcher = Matcher(
+        fields,
+        metadata,
+        frozenset(when.call or ()),
+        when.on or "last",
+        frozenset(when.messages or ()),
+        predicate,
+        many,
+        tuple(when.scenario),
+    )
+    return matcher, problems + found
+
+
+def read_each_matcher(
+    when: EachWhen | None, request: Descriptor, path: Path, functions: FunctionFinder
+) -> tuple[EachMatcher, list[Found]]:
+    """Check the conditions on one request of a stream. Returns every mistake, too."""
+    if when is None:
+        return EachMatcher(), []
+    fields, problems = read_field_tests(when.fields, request, (*path, "fields"))
+    predicate, found = _read_predicate(when.predicate, path, functions)
+    matcher = EachMatcher(fields, frozenset(when.message or ()), predicate, tuple(when.scenario))
+    return matcher, problems + found
+
+
+def _read_predicate(
+    given: Any, path: Path, functions: FunctionFinder | None
+) -> tuple[Function | None, list[Found]]:
+    if given is None:
+        return None, []
+    try:
+        return (functions or FunctionFinder()).find(given, plain=True), []
+    except FunctionWrong as error:
+        return None, [((*path, "predicate"), str(error))]
 
 
 def read_field_tests(

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from rpe.fakes.definition.conditions import (
+    Condition,
+    Conditions,
+    EachWhen,
+    FunctionName,
+    Strict,
+    When,
+    exactly_one,
+    listed,
+)
+from rpe.fakes.script_parts import Latency
 
 __all__ = [
     "STATUS_NAMES",
     "Answer",
     "Condition",
     "Definition",
+    "EachAnswer",
+    "EachRule",
     "Failure",
+    "Repeat",
     "Rule",
     "Source",
     "Step",
     "Streamed",
+    "Then",
     "When",
 ]
 
@@ -37,7 +53,7 @@ STATUS_NAMES = (
     "DATA_LOSS",
     "UNAUTHENTICATED",
 )
-"""The names of gRPC's status codes that say that a call failed."""
+"""The names of gRPC's status codes that say that a call failed, by their numbers from 1."""
 
 Delay = Annotated[float, Field(ge=0, le=86_400)]
 """A time in seconds."""
@@ -45,95 +61,61 @@ Delay = Annotated[float, Field(ge=0, le=86_400)]
 Json = dict[str, Any]
 """A message in the JSON form of proto3; strings in it may hold `${request.field.path}`."""
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-def _exactly_one(part: BaseModel, names: tuple[str, ...]) -> None:
-    given = [name for name in names if getattr(part, name) is not None]
-    if len(given) != 1:
-        raise ValueError(f"one of {', '.join(names)} is needed, and {', '.join(given) or 'none'} is given")
+Texts = dict[str, Annotated[list[str], Field(min_length=1), BeforeValidator(listed)]]
+"""Metadata: keys, and one value or several; base64 where the key ends with -bin."""
 
 
-class Source(_Strict):
+class Source(Strict):
     """Where the descriptors are from: `protos` (with `include`), or a compiled `set`.
 
     Paths are counted from the folder of the definition's file.
     """
 
     protos: list[str] | None = Field(None, min_length=1)
-    include: list[str] = []
+    include: list[str] = Field([])
     set: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _exactly_one(self, ("protos", "set"))
+        exactly_one(self, ("protos", "set"))
         if self.set is not None and self.include:
             raise ValueError("include goes with protos only: a compiled set has all that it needs")
         return self
 
 
-class Condition(_Strict):
-    """What must hold of a value: every part that is given. A bare value means `equal`."""
+def _drawn(value: Any) -> Any:
+    if value is not None and not isinstance(value, dict | Latency):
+        raise ValueError("write one of fixed_s, uniform_s and lognormal with its value")
+    return value
 
-    equal: Any = None
-    contains: Any = None
-    regex: str | None = None
-    present: bool | None = None
 
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        import re
+Drawn = Annotated[Latency | None, BeforeValidator(_drawn)]
+"""A time that is drawn for each call: between two, or with a long tail."""
 
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"this is no regular expression: {error}") from None
-        return pattern
+
+class Delayed(Strict):
+    """What a time passes before: `delay_s` seconds, or a `delay` that is drawn for each call."""
+
+    delay_s: Delay = 0.0
+    delay: Drawn = None
 
     @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("one of equal, contains, regex, present is needed")
+    def _one_delay(self) -> Self:
+        if self.delay is not None and self.delay_s:
+            raise ValueError("give delay_s or delay, not both")
         return self
 
 
-def _spelled_out(value: Any) -> Any:
-    return value if isinstance(value, dict | Condition) else {"equal": value}
+class Failure(Delayed):
+    """A status that ends the call: its code's name, its text, and its details.
 
-
-Conditions = dict[str, Annotated[Condition, BeforeValidator(_spelled_out)]]
-
-
-Numbers = Annotated[
-    list[Annotated[int, Field(ge=1)]],
-    Field(min_length=1),
-    BeforeValidator(lambda value: [value] if isinstance(value, int) else value),
-]
-
-
-class When(_Strict):
-    """Which calls a rule is for: all that is given must hold.
-
-    fields: conditions by the dotted path of a request's field. metadata: by the key. call: the
-    number of the call among the calls of its method, from 1, or several. on: which message of a
-    client stream the fields are looked for in: the `last`, the `first`, or `any` one of them.
+    details: messages in JSON form with their type in "@type", or `{type_url, value}` with the bytes
+    in base64. They are sent in a google.rpc.Status.
     """
-
-    fields: Conditions = {}
-    metadata: Conditions = {}
-    call: Numbers | None = None
-    on: Literal["last", "first", "any"] | None = None
-
-
-class Failure(_Strict):
-    """A status that ends the call: its code's name, its text, and `delay_s` seconds before it."""
 
     code: str
     message: str = ""
-    delay_s: Delay = 0.0
+    details: list[Json] = Field([])
 
     @field_validator("code")
     @classmethod
@@ -143,79 +125,171 @@ class Failure(_Strict):
         return code.upper()
 
 
-class Streamed(_Strict):
-    """One message of a stream of answers, and the seconds to wait before it."""
+class Streamed(Delayed):
+    """One message of a stream of answers, and the time before it.
 
-    message: Json
-    delay_s: Delay = 0.0
-
-
-class Step(_Strict):
-    """One step of the script of a bidirectional call.
-
-    expect: take the next request, whose fields must fulfil these conditions (else the call ends
-    with FAILED_PRECONDITION). send: send this message. pause_s: wait. drain: take requests until
-    the caller ends its stream. abort: end with this status. close: end in good order.
+    when: in `each`, the requests that it answers; all of them where it is left out.
     """
 
-    expect: Conditions | None = None
-    send: Json | None = None
-    pause_s: Delay | None = None
-    drain: bool | None = None
-    abort: Failure | None = None
-    close: bool | None = None
+    message: Json
+    when: EachWhen | None = None
+
+
+class Repeat(Strict):
+    """Steps that are played over and over: so many `times`, or until the caller ends its stream."""
+
+    times: Annotated[int, Field(ge=1)] | None = None
+    until_end: bool | None = None
+    steps: list[Step] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _exactly_one(self, ("expect", "send", "pause_s", "drain", "abort", "close"))
-        if self.drain is False or self.close is False:
-            raise ValueError("drain and close are steps: write true, or leave the step out")
+        exactly_one(self, ("times", "until_end"))
+        if self.until_end is False:
+            raise ValueError("write until_end: true, or give times")
+        if self.until_end and not any(step.takes for step in self.steps):
+            raise ValueError("until_end needs a step among its own that expects a request")
         return self
 
 
-class Answer(_Strict):
-    """What a call is answered: `message`, `messages`, `each`, `script` or `sequence`, or `error` alone.
+class Step(Strict):
+    """One step of the script of a bidirectional call.
+
+    expect: take the next request, whose fields must fulfil these conditions (else the call ends
+    with FAILED_PRECONDITION). any: take requests until one fulfils them. timeout_s: how long to
+    wait for it; then the call ends with ABORTED. send: send this message. echo: send the last request
+    back. pause_s, pause: wait. drain: take requests until the caller ends its stream. repeat: play
+    steps over and over. abort: end with this status. close: end in good order.
+    """
+
+    expect: Conditions | None = None
+    any: bool = False
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    send: Json | None = None
+    echo: bool | None = None
+    pause_s: Delay | None = None
+    pause: Drawn = None
+    drain: bool | None = None
+    repeat: Repeat | None = None
+    abort: Failure | None = None
+    close: bool | None = None
+
+    @property
+    def takes(self) -> bool:
+        """Whether a request is expected here, or in what is repeated here."""
+        return self.expect is not None or (
+            self.repeat is not None and any(step.takes for step in self.repeat.steps)
+        )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(
+            self,
+            ("expect", "send", "echo", "pause_s", "pause", "drain", "repeat", "abort", "close"),
+        )
+        if self.drain is False or self.close is False or self.echo is False:
+            raise ValueError("echo, drain and close are steps: write true, or leave the step out")
+        if self.expect is None and (self.any or self.timeout_s is not None):
+            raise ValueError("any and timeout_s go with expect")
+        return self
+
+
+class Then(Strict):
+    """The state that a scenario is in once a rule has been chosen."""
+
+    scenario: str = Field(min_length=1)
+    state: str
+
+
+Thens = Annotated[list[Then], BeforeValidator(listed)]
+
+
+class EachAnswer(Delayed):
+    """What one request of a bidirectional call is answered: `message`, `messages`, or `error`.
+
+    `error` can also follow `messages`.
+    """
+
+    message: Json | None = None
+    messages: list[Streamed] | None = None
+    error: Failure | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        may_fail = self.messages is not None and self.error is not None
+        exactly_one(self, ("message", "messages") if may_fail else ("message", "messages", "error"))
+        for item in self.messages or ():
+            if item.when is not None:
+                raise ValueError("when goes with the rule here, not with its messages")
+        return self
+
+
+class EachRule(Strict):
+    """An answer, and the requests of a bidirectional call that it is for; all where `when` is left out."""
+
+    when: EachWhen = EachWhen()
+    answer: EachAnswer
+    then: Thens = Field([])
+
+
+_KINDS = ("message", "messages", "each", "each_rules", "script", "sequence", "call")
+
+
+class Answer(Delayed):
+    """What a call is answered: one of the parts below, or `error` alone.
 
     message: the one answer. messages: a stream of answers. each: for a bidirectional call, the
-    answers to each request. script: the steps of a bidirectional call. sequence: answers for one
-    call after the other; the last one stays. error: the status in the end, alone or after
-    `messages` or `each`. delay_s: the seconds before the first of it.
+    answers to each request. each_rules: for a bidirectional call, rules of which the first that
+    fits a request answers it. script: the steps of a bidirectional call. sequence: answers for one
+    call after the other; the last one stays. call: a function in Python that answers. error: the
+    status in the end, alone or after `messages`, `each` or `each_rules`. delay_s, delay: the time
+    before the first of it. drip_s: the shortest time from one message to the next. metadata: what is
+    sent before the first message. trailing_metadata: what is sent with the status, whatever it is.
     """
 
     message: Json | None = None
     messages: list[Streamed] | None = None
     each: list[Streamed] | None = Field(None, min_length=1)
+    each_rules: list[EachRule] | None = Field(None, min_length=1)
     script: list[Step] | None = Field(None, min_length=1)
     sequence: list[Answer] | None = Field(None, min_length=1)
+    call: FunctionName = None
     error: Failure | None = None
-    delay_s: Delay = 0.0
+    drip_s: Delay = 0.0
+    metadata: Texts = Field({})
+    trailing_metadata: Texts = Field({})
 
     @property
     def kind(self) -> str:
         """The name of the part that says what the answer is."""
-        names = ("message", "messages", "each", "script", "sequence")
-        return next((name for name in names if getattr(self, name) is not None), "error")
+        return next((name for name in _KINDS if getattr(self, name) is not None), "error")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if self.error is None or self.kind not in ("error", "messages", "each"):
-            _exactly_one(self, ("message", "messages", "each", "script", "sequence", "error"))
-        if self.kind == "sequence" and self.delay_s:
-            raise ValueError("give delay_s in the answers of a sequence, not beside it")
+        may_fail = self.kind in ("messages", "each", "each_rules") and self.error is not None
+        exactly_one(self, _KINDS if may_fail else (*_KINDS, "error"))
+        if self.kind == "sequence":
+            beside = sorted(self.model_fields_set - {"sequence"})
+            if beside:
+                raise ValueError(f"give {', '.join(beside)} in the answers of a sequence, not beside it")
         for answer in self.sequence or ():
             if answer.kind == "sequence":
                 raise ValueError("a sequence cannot hold a sequence")
+        for item in self.messages or ():
+            if item.when is not None:
+                raise ValueError("when goes with the messages of each, not with those of a stream")
         return self
 
 
-class Rule(_Strict):
-    """An answer, and the calls that it is for; all calls where `when` is left out."""
+class Rule(Strict):
+    """An answer, the calls that it is for (all where `when` is left out), and the states that follow."""
 
     when: When = When()
     answer: Answer
+    then: Thens = Field([])
 
 
-class Definition(_Strict):
+class Definition(Strict):
     """One service: the source of its descriptors, its full name, and rules by the name of a method.
 
     The first rule of a method that fits a call answers it. A method without rules is UNIMPLEMENTED.

@@ -26,6 +26,7 @@ async def test_a_reflection_client_reads_the_contract(define: Define) -> None:
             database = ProtoReflectionDescriptorDatabase(channel)
             assert sorted(database.get_services()) == [
                 "grpc.health.v1.Health",
+                "grpc.reflection.v1.ServerReflection",
                 "grpc.reflection.v1alpha.ServerReflection",
                 "shop.v1.Shop",
             ]

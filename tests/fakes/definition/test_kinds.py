@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.fakes.definition.spoken import Spoken
+
 Open = Callable[..., Any]
 
 
@@ -186,6 +188,43 @@ async def test_a_sequence_goes_on_call_by_call_and_its_last_answer_stays(open_sh
         assert fake.calls() == []
         assert (await status(call("GetItem")))[0] == "UNAVAILABLE"
         assert fake.calls()[0].number == 1
+
+
+class LateCancel:
+    """A call of gRPC whose caller gives up: the stream ends first, and the cancel comes later."""
+
+    def __init__(self, turns: int) -> None:
+        self._turns = turns
+        self.send_initial_metadata = self.write = None
+
+    def invocation_metadata(self) -> None:
+        return None
+
+    async def read(self) -> Any:
+        task: Any = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+
+        def later(turns: int) -> None:
+            if turns:
+                loop.call_soon(later, turns - 1)
+            else:
+                task.cancel()
+
+        later(self._turns)
+        return grpc.aio.EOF
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+async def test_a_stream_that_ends_because_its_caller_gives_up_has_not_ended_well(
+    define: Callable[..., Any], turns: int
+) -> None:
+    speak = Spoken(define(AddItems=[{"answer": {"message": {}}}], Chat=[{"answer": {"each": [item("1")]}}]))
+    serve: Any = speak.methods["AddItems"].handler().stream_unary
+    chat: Any = speak.methods["Chat"].handler().stream_stream
+    for behaviour in (serve, chat):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(behaviour(None, LateCancel(turns)))
+    assert [noted.code for noted in speak.journal.calls()] == ["CANCELLED", "CANCELLED"]
 
 
 async def test_a_caller_that_gives_up_is_noted(open_shop: Open) -> None:
