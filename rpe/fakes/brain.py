@@ -11,14 +11,17 @@ from dataclasses import replace
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.data import RuntimeData
-from rpe.fakes.behaviour import Behaviour, CorruptMode, Health, HttpScript
+from rpe.fakes.behaviour import Behaviour, CorruptMode, Health, HttpScript, ServiceModel
 from rpe.fakes.caller_script import ReadScript, script_of
 from rpe.fakes.corruption import BODY_DAMAGE, DAMAGE, garbage, strangers
-from rpe.fakes.decide import Plan, call_rng, decide, decide_http
+from rpe.fakes.decide import Plan, call_rng, decide, decide_http, decide_media
 from rpe.fakes.graph import Graph
 from rpe.fakes.journal import Entry, Journal, Kind
+from rpe.fakes.media import MediaLine
 from rpe.fakes.nodes import BUILT_IN, NodeFailed, NodeFunction
 from rpe.fakes.record import CallRecord, hashes
+from rpe.fakes.service import CallService, ServerLoad
+from rpe.fakes.service_work import work
 from rpe.fakes.session import FakeSession
 from rpe.manifest.model import Manifest
 from rpe.transport.serving import (
@@ -67,6 +70,7 @@ class Brain:
         self._clock = clock
         self._read_script = read_script
         self._calls = 0
+        self._load = ServerLoad()
         self._adopt(Behaviour() if behaviour is None else behaviour)
 
     @property
@@ -85,6 +89,7 @@ class Brain:
     def _adopt(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._number = 0
+        self._load.first_s = None
         self._changed = asyncio.Event()
         capacity = behaviour.capacity
         self._workers = asyncio.Semaphore(capacity.workers) if capacity is not None else None
@@ -222,16 +227,31 @@ class Brain:
         if behaviour.http != _NO_HTTP:
             http_rng = call_rng(self._seed, f"{name}/http", number)
             plan = replace(plan, http=decide_http(behaviour.http, number, http_rng))
+        if (media := decide_media(behaviour.media, self._seed, name, number)) is not None:
+            plan = replace(plan, media=media)
+        if behaviour.service is not None:
+            plan = replace(plan, service=self._service(behaviour.service, number, theirs=brought is not None))
         if workers is not None:
             if workers.locked():
                 record.fault("capacity", "waits for a worker")
             await workers.acquire()
+        self._load.working += 1
         try:
             await self._delay_or_fail(plan, record)
             yield plan, rng, behaviour
         finally:
+            self._load.working -= 1
             if workers is not None:
                 workers.release()
+
+    def _service(self, model: ServiceModel, number: int, *, theirs: bool) -> CallService:
+        """Return what times the work on a call; by a script of its caller (`theirs`), it warms up alone."""
+        now_s = self._clock.now()
+        if theirs:
+            return CallService(model, self._load, number, now_s)
+        if self._load.first_s is None:
+            self._load.first_s = now_s
+        return CallService(model, self._load, number, self._load.first_s)
 
     async def _delay_or_fail(self, plan: Plan, record: CallRecord) -> None:
         if plan.latency_s is not None:
@@ -264,6 +284,8 @@ class Brain:
         try:
             _fail_by_script(plan, record)
             graph = Graph(manifest, self._nodes, self._clock)
+            if plan.service is not None:
+                await work(plan.service, inputs.values(), self._clock, record)
             given = await graph.run({name: [data] for name, data in inputs.items()})
         except NodeFailed as failed:
             return failed.error
@@ -271,6 +293,12 @@ class Brain:
         for node_id, results in given.items():
             name = graph.name_output(node_id)
             outputs |= {f"{name}.{i}" if i else name: data for i, data in enumerate(results)}
+        if plan.media is not None:
+            outputs, wait_s, told = MediaLine(plan.media).answer(outputs)
+            for fault in told:
+                record.fault(*fault)
+            if wait_s:
+                await self._clock.sleep(wait_s)
         answer = Answer(outputs, wall_time_ms=(self._clock.now() - started_s) * 1000)
         if plan.corrupt is None:
             return answer

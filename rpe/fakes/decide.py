@@ -17,8 +17,11 @@ from rpe.fakes.behaviour import (
     HttpStatus,
     PipelineError,
 )
+from rpe.fakes.media_plan import MediaPlan
+from rpe.fakes.media_script import MediaScript
+from rpe.fakes.service import CallService
 
-__all__ = ["HttpPlan", "Plan", "call_rng", "decide", "decide_http"]
+__all__ = ["HttpPlan", "Plan", "call_rng", "decide", "decide_http", "decide_media"]
 
 
 PartT = TypeVar("PartT", bound=Firing)
@@ -38,7 +41,7 @@ class HttpPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to one call; None is what does not."""
+    """What happens to one call; None is what does not. `media` goes on deciding, frame by frame."""
 
     latency_s: float | None = None
     hang: Hang | None = None
@@ -46,6 +49,8 @@ class Plan:
     application_error: PipelineError | None = None
     corrupt: Corrupt | None = None
     http: HttpPlan = HttpPlan()
+    service: CallService | None = None
+    media: MediaPlan | None = None
 
 
 def call_rng(seed: int, name: str, number: int) -> random.Random:
@@ -79,6 +84,13 @@ def decide_http(script: HttpScript, number: int, rng: random.Random) -> HttpPlan
     return HttpPlan(
         _if_fires(script.status, number, status), _if_fires(script.body, number, body), events_seed
     )
+
+
+def decide_media(script: MediaScript, seed: int, name: str, number: int) -> MediaPlan | None:
+    """Return what decides about the audio of a call, with generators of its own; None without such faults."""
+    if not (script.faults or script.trace):
+        return None
+    return MediaPlan(script, number, lambda fault: call_rng(seed, f"{name}/media/{fault}", number))
 
 
 def _if_fires(part: PartT | None, number: int, draw: float) -> PartT | None:

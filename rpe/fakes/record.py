@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rpe.clock import Clock
+from rpe.clock import Clock, speed_of
 from rpe.data import RuntimeData, content_hash
 from rpe.fakes.journal import Entry, Journal, Kind
 from rpe.transport.serving import ApplicationError, ConnectionCut, Refusal, ServerCall, SessionBroken
@@ -22,7 +22,7 @@ def hashes(data: Mapping[str, RuntimeData]) -> dict[str, str]:
 class CallRecord:
     """Writes what becomes of one call: that it came, what happened in it, and exactly one end."""
 
-    __slots__ = ("_arrived_s", "_call", "_clock", "_ended", "_journal", "_server", "number")
+    __slots__ = ("_arrived_s", "_call", "_clock", "_ended", "_journal", "_left_s", "_server", "number")
 
     def __init__(self, journal: Journal, clock: Clock, server: str, number: int, call: ServerCall) -> None:
         self.number = number
@@ -32,6 +32,9 @@ class CallRecord:
         self._call = call
         self._arrived_s = clock.now()
         self._ended = False
+        # The caller counts in real seconds; everything here is told in those of the fake's clock.
+        left_s = call.remaining_s
+        self._left_s = None if left_s is None else left_s * speed_of(clock)
 
     def write(
         self,
@@ -45,7 +48,7 @@ class CallRecord:
         """Add an entry for this call."""
         now = self._clock.now()
         call = self._call
-        remaining_s = None if call.remaining_s is None else call.remaining_s - (now - self._arrived_s)
+        remaining_s = None if self._left_s is None else self._left_s - (now - self._arrived_s)
         self._ended = self._ended or kind in (Kind.SENT, Kind.FAILED, Kind.CANCELLED)
         self._journal.append(
             Entry(
@@ -101,7 +104,5 @@ class CallRecord:
 
     def _is_late(self) -> bool:
         # The caller's own timer may fire a moment before ours would.
-        return (
-            self._call.remaining_s is not None
-            and self._clock.now() - self._arrived_s >= self._call.remaining_s - 0.02
-        )
+        margin_s = 0.02 * speed_of(self._clock)
+        return self._left_s is not None and self._clock.now() - self._arrived_s >= self._left_s - margin_s

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
-from rpe.fakes.behaviour import Behaviour, parse_behaviour
+from rpe.fakes.behaviour import Behaviour, Health, parse_behaviour
 from rpe.fakes.brain import Brain
 from rpe.fakes.journal import Entry, Journal
 from rpe.fakes.nodes import BUILT_IN, NodeFunction
@@ -116,6 +116,15 @@ class FakeServer:
     async def set_behaviour(self, behaviour: Behaviour | Mapping[str, Any]) -> None:
         """Follow another script from the next call on."""
         self.brain.set_behaviour(as_behaviour(behaviour, self.transport))
+
+    async def set_health(self, status: Health | str) -> None:
+        """Tell health checks something else from now on; whoever watches is told at once.
+
+        It is another script with that `health`: calls count from 0 again. Raises ConfigurationError
+        where there is no such status.
+        """
+        script = self.brain.behaviour.model_dump(exclude_defaults=True) | {"health": status}
+        self.brain.set_behaviour(parse_behaviour(script))
 
     async def journal_entries(self) -> list[Entry]:
         """Return what the journal has in memory."""

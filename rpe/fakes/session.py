@@ -13,8 +13,11 @@ from rpe.fakes.corruption import DAMAGE, EVENT_DAMAGE, garbage, strangers
 from rpe.fakes.decide import Plan
 from rpe.fakes.graph import Graph
 from rpe.fakes.journal import Kind
+from rpe.fakes.media import MediaLine, Outgoing
+from rpe.fakes.media_script import EndMissing
 from rpe.fakes.nodes import NodeFailed
 from rpe.fakes.record import CallRecord, hashes
+from rpe.fakes.service_work import work
 from rpe.transport.serving import (
     ApplicationError,
     ConnectionCut,
@@ -52,6 +55,8 @@ class FakeSession:
         self._latency = behaviour.latency
         self._script = behaviour.stream
         self._corrupt = plan.corrupt
+        self._service = plan.service
+        self._line = None if plan.media is None else MediaLine(plan.media)
         self._events = behaviour.http.events
         self._events_rng = random.Random(plan.http.events_seed)
         self._rng = rng
@@ -71,13 +76,15 @@ class FakeSession:
             while (chunk := await self._session.receive()) is not None:
                 self._recheck()
                 await self._take(chunk)
+            closings = 1 if self._line is None else await self._end(self._line)
         except _Ended:
             return
         except NodeFailed as failed:
             await self._fail(failed.error)
             return
         self._record.write(Kind.SENT, detail=f"{self._results} results")
-        await self._session.closed("closed by the caller")
+        for _ in range(closings):
+            await self._session.closed("closed by the caller")
 
     async def _take(self, chunk: ReceivedChunk) -> None:
         data = chunk.data if isinstance(chunk.data, Mapping) else {chunk.node_id: chunk.data}
@@ -87,10 +94,15 @@ class FakeSession:
             latency_s = self._latency.draw_s(self._rng)
             self._record.fault("latency", f"{latency_s:.6f}", sequence=chunk.sequence)
             await self._clock.sleep(latency_s)
+        if self._service is not None:
+            await work(self._service, data.values(), self._clock, self._record, chunk.sequence)
         given = await self._graph.run({chunk.node_id: list(data.values())})
         spent_s = self._clock.now() - started_s
         for outputs in self._rows(given):
-            await self._send(chunk.sequence, outputs, spent_s * 1000)
+            if self._line is None:
+                await self._send(chunk.sequence, outputs, spent_s * 1000)
+            else:
+                await self._let_out(self._line.feed(chunk.sequence, outputs), spent_s * 1000)
         self._chunks += 1
         self._busy_s += spent_s
         every = self._script.metrics_every
@@ -109,7 +121,7 @@ class FakeSession:
             for i in range(rows)
         ]
 
-    async def _send(self, sequence: int, outputs: dict[str, RuntimeData], spent_ms: float) -> None:
+    async def _send(self, sequence: int, outputs: Mapping[str, RuntimeData], spent_ms: float) -> None:
         if self._script.drip_s:
             if self._clock.now() < self._next_result_s:
                 self._record.fault("drip", sequence=sequence)
@@ -125,6 +137,29 @@ class FakeSession:
         self._results += 1
         await self._follow_script()
 
+    async def _let_out(self, results: list[Outgoing], spent_ms: float) -> None:
+        """Send what the faults of audio leave of the results."""
+        for result in results:
+            for fault, detail in result.told:
+                self._record.fault(fault, detail, sequence=result.sequence)
+            if result.wait_s:
+                await self._clock.sleep(result.wait_s)
+            if result.outputs is not None:
+                await self._send(result.sequence, result.outputs, spent_ms)
+
+    async def _end(self, line: MediaLine) -> int:
+        """Send what waits, and return how often the session is to be closed. Raises _Ended for never."""
+        await self._let_out(line.flush(), 0.0)
+        fault, told = line.end()
+        for name, detail in told:
+            self._record.fault(name, detail)
+        if not isinstance(fault, EndMissing):
+            return 1 if fault is None else 2
+        if fault.hang:
+            await asyncio.get_running_loop().create_future()
+        self._record.write(Kind.FAILED, detail="ended without being closed")
+        raise _Ended
+
     def _disturb(self, sequence: int) -> Damage | None:
         """Return what happens to the event of the next result."""
         events = self._events
@@ -134,7 +169,7 @@ class FakeSession:
         return EVENT_DAMAGE[events.how]
 
     async def _send_corrupted(
-        self, corrupt: Corrupt, sequence: int, outputs: dict[str, RuntimeData], spent_ms: float
+        self, corrupt: Corrupt, sequence: int, outputs: Mapping[str, RuntimeData], spent_ms: float
     ) -> None:
         self._record.fault("corrupt", corrupt.mode, sequence=sequence)
         if corrupt.mode is CorruptMode.GARBAGE:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rpe.errors import ConfigurationError
+from rpe.fakes.control.hosting import ControlPort, controlled, say
 from rpe.fakes.server import FakeServer
 from rpe.lined_yaml import problem_of
 from rpe.signals import ending_signals
+
+if TYPE_CHECKING:
+    from rpe.fakes.control.pipelines import ControlledPipeline
 
 __all__ = ["read_script", "serve"]
 
@@ -47,17 +50,38 @@ async def serve(
     behaviour: Path | None = None,
     journal: Path | None = None,
     seed: int = 0,
+    tls: tuple[bytes, bytes] | None = None,
+    allow_scripts: bool = False,
+    control: ControlPort | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; one line with the address on standard output says that it does.
 
-    Arguments are those of FakeServer, the script from a file. Raises ConfigurationError at once
+    Arguments are those of FakeServer, the script from a file, `tls` its certificate chain and key;
+    with `control` the control API is served beside it. Raises ConfigurationError at once
     where the port is taken or the script is wrong. On return the journal's file is complete.
     """
     script = {} if behaviour is None else read_script(behaviour)
+    chain, key = tls or (None, None)
     with ending_signals() as ending:
-        async with FakeServer(
-            name, transport, script, host=host, port=port, seed=seed, journal_path=journal
-        ) as fake:
-            sys.stdout.write(f"rpe fake {name} serves {transport} at {fake.endpoint} (seed {seed})\n")
-            sys.stdout.flush()
-            await ending.wait()
+        fake = FakeServer(
+            name,
+            transport,
+            script,
+            host=host,
+            port=port,
+            seed=seed,
+            journal_path=journal,
+            certificate_chain=chain,
+            private_key=key,
+            allow_scripts=allow_scripts,
+        )
+        async with fake:
+            say({transport: fake.endpoint}, f"seed {seed}", name)
+            async with controlled(control, lambda: _controlled(fake)):
+                await ending.wait()
+
+
+def _controlled(fake: FakeServer) -> ControlledPipeline:
+    from rpe.fakes.control.pipelines import ControlledPipeline
+
+    return ControlledPipeline(fake, lambda: {fake.transport: fake.endpoint})

@@ -21,6 +21,8 @@ error: {status: RESOURCE_EXHAUSTED, message: full, rate: 0.25, first: 10, every:
 application_error: {error_type: validation, message: wrong, node_id: n0, rate: 1}
 hang: {rate: 0.1}
 corrupt: {mode: short_audio, first: 3}
+service: {base_s: 0.01, real_time_factor: 0.2, per_concurrent: 0.1, warm_up: {calls: 3, factor: 5}}
+media: [{kind: drop, at_s: 1.2, for_s: 0.1, rate: 0.5}, {kind: late, at_result: 3, delay_s: 1}]
 stream: {cut_after: 5, how: status, status: unavailable, drip_s: 0.01, error_after: 7, metrics_every: 2}
 overload: {above_in_flight: 4, retry_after_s: -1}
 capacity: {workers: 2}
