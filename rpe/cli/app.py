@@ -11,7 +11,7 @@ import typer
 import rpe
 from rpe.cli.doctor import doctor
 from rpe.cli.fake_definitions import fakes
-from rpe.cli.load import PASSING_ON, load
+from rpe.cli.load import loads
 from rpe.cli.manifest import manifest
 from rpe.cli.proxy import proxy
 from rpe.cli.recheck import recheck
@@ -33,9 +33,9 @@ app = typer.Typer(
 
 for _command in (run, recheck, schema, proxy, relay, serve, doctor):
     app.command()(_command)
-app.command(context_settings=PASSING_ON)(load)
 app.add_typer(manifest)
 app.add_typer(fakes, name="fake")
+app.add_typer(loads, name="load")
 
 
 @app.command()

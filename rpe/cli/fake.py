@@ -8,6 +8,16 @@ from typing import Annotated
 import typer
 
 from rpe.cli.failing import Debug, told
+from rpe.cli.fake_options import (
+    AllowScripts,
+    ControlHost,
+    ControlPortNumber,
+    ControlTokenEnv,
+    TlsCert,
+    TlsKey,
+    control_of,
+    tls_pair,
+)
 
 __all__ = ["fake"]
 
@@ -28,12 +38,18 @@ def fake(
         typer.Option(metavar="FILE", help="A file to write the journal to, a line of JSON per entry."),
     ] = None,
     seed: Annotated[int, typer.Option(help="What all chance is drawn from: rates and latencies repeat.")] = 0,
+    allow_scripts: AllowScripts = False,
+    control_port: ControlPortNumber = None,
+    control_host: ControlHost = "127.0.0.1",
+    control_token_env: ControlTokenEnv = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     debug: Debug = False,
 ) -> None:
     """Serve as a fake pipeline server until Ctrl-C.
 
     A fake of another service: `rpe fake generate PROTO... -o DIR` writes a definition from its contract,
-    and `rpe fake serve FILE_OR_DIR --grpc-port PORT` serves it.
+    and `rpe fake serve DIR --grpc-port PORT` serves it. Ready-made pipelines: `rpe fake serve echo`.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
@@ -51,6 +67,9 @@ def fake(
             behaviour=behaviour,
             journal=journal,
             seed=seed,
+            tls=tls_pair(tls_cert, tls_key),
+            allow_scripts=allow_scripts,
+            control=control_of(control_port, control_host, control_token_env),
         )
     )
 
@@ -63,6 +82,6 @@ def _refuse_options(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE" and name != "debug":
             raise ConfigurationError(
-                f"--{name} stands before {ctx.invoked_subcommand}, which does not take it",
+                f"--{name.replace('_', '-')} stands before {ctx.invoked_subcommand}, which does not take it",
                 hint=f"`rpe fake {ctx.invoked_subcommand} --help` shows the options that it has",
             )
