@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
 
 from rpe.client.settings import ClientSettings
 from rpe.data import RuntimeData
@@ -16,7 +17,7 @@ from rpe.wire.protobuf import decode, encode
 
 __all__ = [
     "KINDS",
-    "Sample",
+    "Samples",
     "brief",
     "config_from_json",
     "config_to_json",
@@ -33,20 +34,29 @@ T = TypeVar("T")
 KINDS = ("execute", "stream", "attempt", "open", "chunk")
 """What samples are made of: operations of two kinds, their attempts, a session's opening and its chunks."""
 
+_LENGTHS = struct.Struct("!II")
 _NUMBERS = re.compile(r"\d[\d.:]*")
 
 
-class Sample(NamedTuple):
-    """One thing that was measured. `error` is None where it went well.
+@dataclass(slots=True)
+class Samples:
+    """What was measured of one kind and name since the last time, for Locust's own statistics.
 
-    It travels as a JSON list in this order.
+    It travels as a JSON list in this order (`as_json`). `good_us` has the latencies of what went well, in
+    microseconds, `size` its bytes; `bad` has the latency and the error of each that failed;
+    `missed` counts the arrivals that did not start.
     """
 
     kind: str
     name: str
-    latency_ms: float
-    size: int
-    error: str | None
+    good_us: list[int] = field(default_factory=list)
+    size: int = 0
+    bad: list[tuple[int, str]] = field(default_factory=list)
+    missed: int = 0
+
+    def as_json(self) -> list[Any]:
+        """Return what `Samples(*...)` takes."""
+        return [self.kind, self.name, self.good_us, self.size, self.bad, self.missed]
 
 
 def brief(error: BaseException) -> str:
@@ -121,16 +131,21 @@ def unpack_data(body: bytes) -> RuntimeData:
     return decode(DataBuffer.FromString(body))
 
 
-def pack_outputs(outputs: Mapping[str, RuntimeData]) -> tuple[list[tuple[str, int]], bytes]:
-    """Return outputs as a list of their names and lengths, and the bytes of them all."""
-    packed = [(name, pack_data(data)) for name, data in outputs.items()]
-    return [(name, len(body)) for name, body in packed], b"".join(body for _, body in packed)
+def pack_outputs(outputs: Mapping[str, RuntimeData]) -> bytes:
+    """Return outputs as bytes: each with its name, and the lengths of both before them."""
+    parts: list[bytes] = []
+    for name, data in outputs.items():
+        key, body = name.encode(), pack_data(data)
+        parts += (_LENGTHS.pack(len(key), len(body)), key, body)
+    return b"".join(parts)
 
 
-def unpack_outputs(parts: list[tuple[str, int]], body: bytes) -> dict[str, RuntimeData]:
+def unpack_outputs(packed: bytes) -> dict[str, RuntimeData]:
     """Read what `pack_outputs` has written."""
     outputs, start = {}, 0
-    for name, length in parts:
-        outputs[name] = unpack_data(body[start : start + length])
-        start += length
+    while start < len(packed):
+        key, body = _LENGTHS.unpack_from(packed, start)
+        middle = start + _LENGTHS.size + key
+        outputs[packed[middle - key : middle].decode()] = unpack_data(packed[middle : middle + body])
+        start = middle + body
     return outputs

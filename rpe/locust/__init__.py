@@ -14,8 +14,19 @@ made in a process that is not patched (`rpe.load`).
 
 from __future__ import annotations
 
+from rpe.locust import telling
+from rpe.locust.arrivals import ArrivalUser, Execution, Session
 from rpe.locust.bridge import EngineFailed
 from rpe.locust.replies import Reply, StreamReply
 from rpe.locust.user import PipelineUser
 
-__all__ = ["EngineFailed", "PipelineUser", "Reply", "StreamReply"]
+__all__ = [
+    "ArrivalUser",
+    "EngineFailed",
+    "Execution",
+    "PipelineUser",
+    "Reply",
+    "Session",
+    "StreamReply",
+    "telling",
+]

@@ -17,7 +17,7 @@ from gevent import socket, subprocess
 from gevent.event import AsyncResult, Event
 
 from rpe.errors import RpeError
-from rpe.load.frames import Frame, FrameReader, pack
+from rpe.load.frames import Frame, FrameReader, pack, pack_again, unpack_done
 
 __all__ = ["Bridge", "EngineFailed"]
 
@@ -41,7 +41,7 @@ class Bridge:
     """An engine process, and the calls that wait for it. It is started at once.
 
     Arguments:
-        on_samples: told of samples, each a list as `rpe.load.messages.Sample` has it.
+        on_measured: told of what the engine has measured: an object with `samples` or `rows`.
         on_failure: told once, where the engine fails before `close`.
         command: what to start; the number of the engine's socket is added to it.
         silence_s: how long the engine may say nothing, and `start_s` how long before its first word.
@@ -49,7 +49,7 @@ class Bridge:
 
     def __init__(
         self,
-        on_samples: Callable[[list[list[Any]]], None],
+        on_measured: Callable[[dict[str, Any]], None],
         on_failure: Callable[[EngineFailed], None],
         *,
         command: tuple[str, ...] = (sys.executable, "-m", "rpe.load.engine"),
@@ -58,7 +58,9 @@ class Bridge:
     ) -> None:
         self.failure: EngineFailed | None = None
         self.process_id = os.getpid()
-        self._on_samples = on_samples
+        self.settled = Event()
+        """Set when the engine has spoken, or failed."""
+        self._on_measured = on_measured
         self._on_failure = on_failure
         self._silence_s = silence_s
         self._start_s = start_s
@@ -86,20 +88,38 @@ class Bridge:
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """Send a message that has no answer. Raises EngineFailed."""
+        self._post(pack(head, body))
+
+    def _post(self, message: bytes) -> None:
         if self.failure is not None:
             raise self.failure
-        self._pending.append(pack(head, body))
+        self._pending.append(message)
         self._wake.set()
 
-    def call(self, head: dict[str, Any], sent: Callable[[], None] | None = None) -> Frame:
+    def call(
+        self, head: dict[str, Any], sent: Callable[[], None] | None = None, number: int | None = None
+    ) -> Frame:
         """Send an order and wait for its answer; `sent` is called in between.
 
-        A greenlet that is killed meanwhile takes its call with it. Raises EngineFailed.
+        `number` is the order's own, from `number()`, where its owner wants to know it. A greenlet
+        that is killed meanwhile takes its call with it. Raises EngineFailed.
+        """
+        if number is None:
+            number = self.number()
+        return self._wait(number, pack(head | {"call": number}), sent)
+
+    def call_again(self, order: int) -> Frame:
+        """Make a call that the engine knows by the number of its order, and wait for its answer.
+
+        Raises EngineFailed.
         """
         number = self.number()
+        return self._wait(number, pack_again(number, order), None)
+
+    def _wait(self, number: int, message: bytes, sent: Callable[[], None] | None) -> Frame:
         result = self._waiting[number] = AsyncResult()
         try:
-            self.send(head | {"call": number})
+            self._post(message)
             if sent is not None:
                 sent()
             answer: Frame = result.get()
@@ -156,16 +176,19 @@ class Bridge:
                 return
             if late or not started:
                 started, late = True, False
+                self.settled.set()
                 self._socket.settimeout(self._silence_s)
             for frame in frames.feed(piece):
                 self._take(frame)
 
     def _take(self, frame: Frame) -> None:
+        if not frame.head:
+            frame = unpack_done(frame)
         head = frame.head
-        if (samples := head.get("samples")) is not None:
-            self._on_samples(samples)
-        elif (result := self._waiting.get(head.get("call", 0))) is not None:
+        if (result := self._waiting.get(head.get("call", 0))) is not None:
             result.set(frame)
+        elif "samples" in head or "rows" in head:
+            self._on_measured(head)
 
     def _how_it_ended(self) -> str:
         try:
@@ -178,6 +201,7 @@ class Bridge:
         if self.failure is not None:
             return
         self.failure = EngineFailed(reason)
+        self.settled.set()
         self._writer.kill(block=False)
         self._socket.close()
         for result in list(self._waiting.values()):

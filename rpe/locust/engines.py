@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import atexit
 import os
+from contextlib import suppress
 from typing import Any
 
 from locust import events
 from locust.env import Environment
 
+from rpe.load.messages import Samples
 from rpe.locust.bridge import Bridge, EngineFailed
+from rpe.locust.collecting import COLLECTED
 from rpe.locust.ending import end_run
 from rpe.locust.payloads import Payloads
+from rpe.locust.statistics import fire, log
 
 __all__ = ["Engine", "engine_for"]
-
-
-class Reported(Exception):
-    """What a failed request is reported with: its text alone, by which Locust counts it."""
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Engine:
@@ -28,25 +25,31 @@ class Engine:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.bridge = Bridge(self._report, self._failed)
+        self.bridge = Bridge(self._take, self._failed)
         self.payloads = Payloads(self.bridge)
         self.clients: dict[Any, Any] = {}
         """Clients that have been made, by what they were made of (see `rpe.locust.user`)."""
 
     def report(self, kind: str, name: str, latency_ms: float, size: int, error: str | None) -> None:
         """Tell Locust of one request."""
-        self.environment.events.request.fire(
-            request_type=kind,
-            name=name,
-            response_time=latency_ms,
-            response_length=size,
-            exception=None if error is None else Reported(error),
-            context={},
-        )
+        fire(self.environment, kind, name, latency_ms, size, error)
 
-    def _report(self, samples: list[list[Any]]) -> None:
-        for sample in samples:
-            self.report(*sample)
+    def flush(self) -> None:
+        """Wait until all that has been measured so far is here; of a failed engine, nothing is."""
+        with suppress(EngineFailed):
+            self.bridge.call({"op": "flush"})
+
+    def start_clock(self) -> None:
+        """Begin a test: its seconds count from its start, and what was measured before is not of it."""
+        with suppress(EngineFailed):
+            self.bridge.send({"op": "clock", "zero_s": COLLECTED.started_s})
+
+    def _take(self, told: dict[str, Any]) -> None:
+        """Take what the engine has measured."""
+        if samples := told.get("samples"):
+            log(self.environment, [Samples(*each) for each in samples])
+        if rows := told.get("rows"):
+            COLLECTED.add(rows)
 
     def _failed(self, failure: EngineFailed) -> None:
         end_run(self.environment, failure.message)
@@ -60,6 +63,8 @@ def engine_for(environment: Environment) -> Engine:
     global _ENGINE
     if _ENGINE is None or _ENGINE.bridge.process_id != os.getpid():
         _ENGINE = Engine(environment)
+        if COLLECTED.environment is environment:
+            _ENGINE.start_clock()
     return _ENGINE
 
 
@@ -69,6 +74,14 @@ def _begin_afresh(**_: Any) -> None:
     global _ENGINE
     if _ENGINE is not None and _ENGINE.bridge.failure is not None:
         _ENGINE = None
+    if _ENGINE is not None:
+        _ENGINE.start_clock()
+
+
+@events.test_stop.add_listener
+def _flush(**_: Any) -> None:
+    if _ENGINE is not None and _ENGINE.bridge.process_id == os.getpid():
+        _ENGINE.flush()
 
 
 @events.quit.add_listener  # at `quitting` users still wait for their answers

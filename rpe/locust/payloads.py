@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Any
 
 from rpe.data import Payload, RuntimeData
 from rpe.load.messages import pack_data
@@ -25,15 +26,40 @@ class Payloads:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._manifests: dict[Manifest, int] = {}
+        self._seen: dict[int, tuple[Manifest, int]] = {}
+        self._orders: dict[tuple[Any, ...], int] = {}
+        self._orders_of: dict[int, list[tuple[Any, ...]]] = {}
         self._kept: OrderedDict[int, tuple[RuntimeData, int, int]] = OrderedDict()
         self._bytes = 0
 
     def manifest(self, manifest: Manifest) -> int:
         """Return the number of a manifest, which is sent where the engine does not have it."""
+        seen = self._seen.get(id(manifest))  # a manifest is compared as a whole, which takes its time
+        if seen is not None:
+            return seen[1]
         number = self._manifests.get(manifest)
         if number is None:
             number = self._manifests[manifest] = self._bridge.number()
             self._bridge.send({"op": "manifest", "id": number}, manifest.to_json().encode())
+            self._seen[id(manifest)] = manifest, number
+        return number
+
+    def order(self, data: RuntimeData, order: dict[str, Any]) -> int | None:
+        """Return the number by which the engine knows an execution of data that it has, or None.
+
+        It is described at its second call: data that is sent only once is not worth it. It is
+        forgotten with its data.
+        """
+        found = self._kept.get(id(data))
+        if found is None:
+            return None
+        self._kept.move_to_end(id(data))
+        key = (found[1], *order.values())
+        number = self._orders.get(key)
+        if number is None:
+            number = self._orders[key] = self._bridge.number()
+            self._orders_of.setdefault(found[1], []).append(key)
+            self._bridge.send(order | {"op": "order", "id": number, "data": found[1]})
         return number
 
     def inputs(self, data: RuntimeData | Mapping[str, RuntimeData]) -> int | dict[str, int]:
@@ -61,4 +87,5 @@ class Payloads:
         while len(self._kept) > _MOST or self._bytes > _MOST_BYTES:
             _, (_, number, size) = self._kept.popitem(last=False)
             self._bytes -= size
-            self._bridge.send({"op": "drop", "id": number})
+            orders = [self._orders.pop(key) for key in self._orders_of.pop(number, ())]
+            self._bridge.send({"op": "drop", "id": number, "orders": orders})

@@ -50,7 +50,7 @@ class Reply(_Answer):
     @cached_property
     def outputs(self) -> dict[str, RuntimeData]:
         """The outputs by node id, read when they are first asked for."""
-        return unpack_outputs(self._frame.head.get("parts", []), self._frame.body)
+        return unpack_outputs(self._frame.body)
 
     @property
     def output(self) -> RuntimeData:
@@ -80,8 +80,7 @@ class StreamReply(_Answer):
     def results(self) -> list[ChunkResult]:
         """The results in the order in which they came, where `keep` was asked for."""
         found, start = [], 0
-        for sequence, parts in self._frame.head.get("results", []):
-            end = start + sum(length for _, length in parts)
-            found.append(ChunkResult(sequence, unpack_outputs(parts, self._frame.body[start:end])))
-            start = end
+        for sequence, length in self._frame.head.get("results", []):
+            found.append(ChunkResult(sequence, unpack_outputs(self._frame.body[start : start + length])))
+            start += length
         return found

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from locust import User
+from locust import User, events
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import MasterRunner
 
 from rpe.client.settings import ClientSettings
-from rpe.data import RuntimeData
+from rpe.data import Payload, RuntimeData
 from rpe.errors import ConfigurationError, RpeError
 from rpe.load.frames import Frame
 from rpe.load.messages import KINDS, brief, config_to_json, settings_to_json
@@ -83,14 +84,22 @@ class PipelineUser(User):
 
         Raises DataValidationError where the data is none, and StopUser where the engine has failed.
         """
-        order = {
-            "op": "execute",
-            "timeout_s": timeout_s,
-            "repeatable": repeatable,
-            "keep": keep,
-        }
-        payloads = self._engine.payloads
-        return Reply.read(self._call(order, manifest, name, lambda: {"data": payloads.inputs(data)}))
+        payloads, bridge = self._engine.payloads, self._engine.bridge
+
+        def call(name: str) -> Frame:
+            order = {
+                "client": self._client,
+                "name": name,
+                "manifest": payloads.manifest(manifest),
+                "timeout_s": timeout_s,
+                "repeatable": repeatable,
+                "keep": keep,
+            }
+            if isinstance(data, Payload) and (number := payloads.order(data, order)) is not None:
+                return bridge.call_again(number)
+            return bridge.call(order | {"op": "execute", "data": payloads.inputs(data)}, payloads.trim)
+
+        return Reply.read(self._call("execute", name or manifest.name or manifest.entry, call))
 
     def stream(
         self,
@@ -117,34 +126,33 @@ class PipelineUser(User):
 
         Raises DataValidationError where a chunk is none, and StopUser where the engine has failed.
         """
-        order = {
-            "op": "stream",
-            "every_s": every_s,
-            "timeout_s": timeout_s,
-            "repeatable": repeatable,
-            "keep": keep,
-        }
-        payloads = self._engine.payloads
-        frame = self._call(
-            order, manifest, name, lambda: {"chunks": [payloads.data(part) for part in chunks]}
-        )
-        return StreamReply.read(frame)
+        payloads, bridge = self._engine.payloads, self._engine.bridge
 
-    def _call(
-        self, order: dict[str, Any], manifest: Manifest, name: str | None, give: Callable[[], dict[str, Any]]
-    ) -> Frame:
-        """Make a call; `give` hands its data to the engine, and returns what the order says of it."""
+        def call(name: str) -> Frame:
+            order = {
+                "op": "stream",
+                "client": self._client,
+                "name": name,
+                "manifest": payloads.manifest(manifest),
+                "chunks": [payloads.data(part) for part in chunks],
+                "every_s": every_s,
+                "timeout_s": timeout_s,
+                "repeatable": repeatable,
+                "keep": keep,
+            }
+            return bridge.call(order, payloads.trim)
+
+        return StreamReply.read(self._call("stream", name or manifest.name or manifest.entry, call))
+
+    def _call(self, kind: str, name: str, call: Callable[[str], Frame]) -> Frame:
+        """Make a call. Raises StopUser where there is no client or the engine fails."""
         if self._client is None:
             raise StopUser
-        engine, kind = self._engine, order["op"]
-        name = name or manifest.name or manifest.entry
         started_s = time.monotonic()
         try:
-            order |= give() | {"client": self._client, "name": name}
-            order["manifest"] = engine.payloads.manifest(manifest)
-            return engine.bridge.call(order, engine.payloads.trim)
+            return call(name)
         except EngineFailed as error:
-            engine.report(kind, name, (time.monotonic() - started_s) * 1000, 0, brief(error))
+            self._engine.report(kind, name, (time.monotonic() - started_s) * 1000, 0, brief(error))
             raise StopUser from error
 
     def _order(self) -> dict[str, Any]:
@@ -168,6 +176,15 @@ class PipelineUser(User):
             "config": config_to_json(self.transport_config),
             "report": list(self.report),
         }
+
+
+@events.init.add_listener
+def _warm_up(environment: Environment, **_: Any) -> None:
+    """Start the engine before the test, so that the first user need not wait for it."""
+    if not isinstance(environment.runner, MasterRunner) and any(
+        issubclass(user, PipelineUser) for user in environment.user_classes
+    ):
+        engine_for(environment).bridge.settled.wait()
 
 
 def _client(engine: Engine, order: dict[str, Any]) -> int:

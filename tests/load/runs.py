@@ -69,7 +69,11 @@ class Run:
 
 @asynccontextmanager
 async def locust(
-    file: Path, *options: str, env: Mapping[str, str], command: tuple[str, ...] = LOCUST
+    file: Path,
+    *options: str,
+    env: Mapping[str, str],
+    command: tuple[str, ...] = LOCUST,
+    pass_fds: tuple[int, ...] = (),
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `python -m locust` with a file; it is killed at the end of the context where it still runs."""
     process = await asyncio.create_subprocess_exec(
@@ -80,6 +84,7 @@ async def locust(
         env=os.environ | dict(env),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        pass_fds=pass_fds,
         start_new_session=True,  # with --processes there are several
     )
     try:

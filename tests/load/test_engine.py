@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
@@ -14,21 +17,52 @@ from rpe import ClientSettings, Manifest, RuntimeData, Text
 from rpe.fakes import FakeServer, Kind
 from rpe.fakes.journal import Entry
 from rpe.load.engine import Engine
-from rpe.load.frames import Frame, FrameReader, pack
-from rpe.load.messages import KINDS, pack_data, settings_to_json, unpack_outputs
+from rpe.load.frames import Frame, FrameReader, pack, pack_again, unpack_done
+from rpe.load.messages import KINDS, Samples, pack_data, settings_to_json, unpack_outputs
+from rpe.load.rows import Row
+from rpe.load.schedules import Schedule
 
 ECHO = Manifest.single("echo", node_type="Echo")
 ALWAYS = {"timeout_s": None, "repeatable": None, "client": 1, "manifest": 2}
+
+
+@dataclass
+class Measured:
+    """What an engine has measured, as it is told for Locust's statistics, and in rows."""
+
+    samples: list[Samples]
+    rows: list[Row]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many samples there are of each kind; the rows have as many."""
+        found: dict[str, int] = defaultdict(int)
+        for each in self.samples:
+            found[each.kind] += len(each.good_us) + len(each.bad)
+        in_rows: dict[str, int] = defaultdict(int)
+        for row in self.rows:
+            in_rows[row.kind] += row.count
+        assert found == in_rows
+        return {kind: count for kind, count in found.items() if count}
+
+    def good_ms(self, kind: str) -> list[float]:
+        return [value / 1000 for each in self.samples if each.kind == kind for value in each.good_us]
+
+    def errors(self, kind: str) -> list[str]:
+        found = [error for each in self.samples if each.kind == kind for _, error in each.bad]
+        texts = [text for row in self.rows if row.kind == kind for text, times in row.failures.items()]
+        assert set(texts) == set(found)
+        return found
 
 
 class Owner:
     """The other side of an engine's socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.samples: list[tuple[str, str, float, int, str | None]] = []
         self.answers: dict[int, Frame] = {}
-        self.reported: dict[int, int] = {}
-        """How many samples had come before each answer."""
+        self.samples: list[Samples] = []
+        self.rows: list[Row] = []
+        self.numbers = 100
         self._reader = reader
         self._writer = writer
         self._frames = FrameReader()
@@ -40,11 +74,19 @@ class Owner:
         async with asyncio.timeout(10):
             while number not in self.answers:
                 for frame in self._frames.feed(await self._reader.read(1 << 16)):
-                    self.samples += [tuple(sample) for sample in frame.head.get("samples", [])]
-                    if "call" in frame.head:
-                        self.answers[frame.head["call"]] = frame
-                        self.reported[frame.head["call"]] = len(self.samples)
+                    found = frame if frame.head else unpack_done(frame)
+                    self.samples += [Samples(*each) for each in found.head.get("samples", [])]
+                    self.rows += [Row(**each) for each in found.head.get("rows", [])]
+                    if "call" in found.head:
+                        self.answers[found.head["call"]] = found
         return self.answers[number]
+
+    async def measured(self) -> Measured:
+        """Return all that the engine has measured so far."""
+        self.numbers += 1
+        self.send({"op": "flush", "call": self.numbers})
+        await self.answer(self.numbers)
+        return Measured(self.samples, self.rows)
 
     async def connect(self, *endpoints: str, report: tuple[str, ...] = KINDS, **config: Any) -> Frame:
         settings = settings_to_json(config.pop("settings", ClientSettings()))
@@ -63,8 +105,25 @@ class Owner:
         order = {"op": "stream", "call": number, "name": "s", "chunks": chunks, "every_s": 0, "keep": True}
         self.send(ALWAYS | order | more)
 
-    def errors(self, kind: str) -> list[str | None]:
-        return [error for told, *_, error in self.samples if told == kind]
+    def arrive(
+        self, number: int, kind: str = "execute", *, max_in_flight: int = 100, **schedule: Any
+    ) -> None:
+        work = ALWAYS | {"op": kind, "name": "a", "data": 10, "chunks": [10, 11], "every_s": 0, "keep": False}
+        order = {"op": "arrive", "call": number, "client": 1, "name": "arrivals", "works": [work]}
+        schedule = asdict(Schedule(**schedule))
+        self.send(order | {"schedule": schedule, "max_in_flight": max_in_flight})
+
+
+def nth(wanted: Callable[[Entry], bool], number: int) -> Callable[[Entry], bool]:
+    """Whether an entry is the one of this number, from 0, of those that fit."""
+    seen: list[Entry] = []
+
+    def fits(entry: Entry) -> bool:
+        if wanted(entry):
+            seen.append(entry)
+        return len(seen) > number
+
+    return fits
 
 
 def of_a_call(kind: Kind) -> Callable[[Entry], bool]:
@@ -96,16 +155,19 @@ async def served(behaviour: Mapping[str, Any] | None = None) -> AsyncIterator[tu
         yield owner, fake
 
 
-async def test_a_call_is_reported_with_its_attempt_before_it_is_answered() -> None:
+async def test_a_call_is_reported_with_its_attempt() -> None:
     async with served() as (owner, fake):
         owner.execute(5)
         answer = await owner.answer(5)
-        assert unpack_outputs(answer.head["parts"], answer.body) == {"output": Text("chunk 0")}
-        assert owner.reported[5] == 2
-        (attempt, call) = owner.samples
-        assert attempt[:2] == ("attempt", f"e @ {fake.endpoint}")
-        assert call[0::3] == ("execute", 7) and call[4] is None
-        assert call[2] >= attempt[2] > 0
+        assert unpack_outputs(answer.body) == {"output": Text("chunk 0")}
+        found = await owner.measured()
+        (attempt, call) = found.samples
+        assert (attempt.kind, attempt.name) == ("attempt", f"e @ {fake.endpoint}")
+        assert (call.kind, call.name, call.size, call.bad) == ("execute", "e", 7, [])
+        assert call.good_us[0] >= attempt.good_us[0] > 0
+        assert answer.head["latency_s"] == pytest.approx(call.good_us[0] / 1e6, abs=1e-6)
+        row = next(row for row in found.rows if row.kind == "execute")
+        assert (row.name, row.count, row.bytes, row.missed) == ("e", 1, 7, 0)
 
 
 async def test_a_latency_is_what_the_server_took_at_least() -> None:
@@ -113,7 +175,8 @@ async def test_a_latency_is_what_the_server_took_at_least() -> None:
         owner.execute(5)
         answer = await owner.answer(5)
         assert answer.head["latency_s"] >= 0.1
-        assert all(sample[2] >= 100 for sample in owner.samples)
+        found = await owner.measured()
+        assert all(found.good_ms(kind)[0] >= 100 for kind in ("execute", "attempt"))
 
 
 async def test_only_what_was_asked_for_is_reported() -> None:
@@ -123,7 +186,7 @@ async def test_only_what_was_asked_for_is_reported() -> None:
         owner.stream(6)
         await owner.answer(5)
         await owner.answer(6)
-        assert [sample[0] for sample in owner.samples] == ["chunk"] * 5
+        assert (await owner.measured()).counts == {"chunk": 5}
 
 
 async def test_a_failed_call_is_an_answer_with_all_that_is_known() -> None:
@@ -132,7 +195,8 @@ async def test_a_failed_call_is_an_answer_with_all_that_is_known() -> None:
         answer = await owner.answer(5)
         assert "no #" in answer.head["error"]
         assert fake.endpoint in answer.head["text"]
-        assert owner.errors("execute") == owner.errors("attempt") == [answer.head["error"]]
+        found = await owner.measured()
+        assert found.errors("execute") == found.errors("attempt") == [answer.head["error"]]
 
 
 async def test_a_call_that_is_cancelled_is_cancelled_at_the_server_and_never_reported() -> None:
@@ -144,7 +208,7 @@ async def test_a_call_that_is_cancelled_is_cancelled_at_the_server_and_never_rep
         await fake.set_behaviour({})
         owner.execute(6)
         await owner.answer(6)
-        assert [sample[0] for sample in owner.samples] == ["attempt", "execute"]
+        assert (await owner.measured()).counts == {"attempt": 1, "execute": 1}
         assert 5 not in owner.answers
 
 
@@ -167,16 +231,15 @@ async def test_a_session_reports_its_opening_its_chunks_its_attempt_and_itself()
     async with served() as (owner, _):
         owner.stream(5, every_s=0.02)
         answer = await owner.answer(5)
-        assert [sample[0] for sample in owner.samples] == ["open", *["chunk"] * 5, "attempt", "stream"]
+        assert (await owner.measured()).counts == {"open": 1, "chunk": 5, "attempt": 1, "stream": 1}
         assert (answer.head["sent"], answer.head["answered"]) == (5, 5)
         assert answer.head["latency_s"] >= 4 * 0.02
         sequences: list[int] = []
         texts: list[RuntimeData] = []
         start = 0
-        for sequence, parts in answer.head["results"]:
-            length = sum(size for _, size in parts)
+        for sequence, length in answer.head["results"]:
             sequences.append(sequence)
-            texts += unpack_outputs(parts, answer.body[start : start + length]).values()
+            texts += unpack_outputs(answer.body[start : start + length]).values()
             start += length
         assert sequences == [0, 1, 2, 3, 4]
         assert texts == [Text(f"chunk {number}") for number in range(5)]
@@ -189,7 +252,7 @@ async def test_a_chunk_that_waits_behind_a_slow_one_is_late_from_when_it_was_due
         await owner.connect(fake.endpoint, settings=settings)
         owner.stream(5, every_s=0.01)
         await owner.answer(5)
-        chunks = [latency for kind, _, latency, *_ in owner.samples if kind == "chunk"]
+        chunks = (await owner.measured()).good_ms("chunk")
         assert len(chunks) == 5
         # The last one is due after 40 ms, and answered after 200 ms at the earliest.
         assert chunks[-1] >= 4 * 50 - 40
@@ -200,19 +263,19 @@ async def test_a_session_that_breaks_fails_with_the_chunks_that_have_no_answer()
         owner.stream(5)
         answer = await owner.answer(5)
         assert answer.head["error"].startswith("stream_broken")
-        assert owner.errors("stream") == owner.errors("attempt") == [answer.head["error"]]
-        chunks = owner.errors("chunk")
-        assert chunks[:2] == [None, None]
-        assert len(chunks) > 2
-        assert all(chunks[2:])
+        found = await owner.measured()
+        assert found.errors("stream") == found.errors("attempt") == [answer.head["error"]]
+        assert len(found.good_ms("chunk")) == 2
+        assert found.errors("chunk")
 
 
 async def test_a_session_that_is_not_opened_is_an_opening_that_failed() -> None:
     async with served({"error": {"status": "invalid_argument", "message": "not here"}}) as (owner, _):
         owner.stream(5)
         answer = await owner.answer(5)
-        assert owner.errors("open") == owner.errors("stream") == [answer.head["error"]]
-        assert owner.errors("chunk") == []
+        found = await owner.measured()
+        assert found.errors("open") == found.errors("stream") == [answer.head["error"]]
+        assert found.errors("chunk") == []
 
 
 @pytest.mark.parametrize("data", [99, {"echo": 99}])
@@ -221,3 +284,95 @@ async def test_a_fault_of_its_own_is_told_to_who_waits(data: Any) -> None:
         owner.execute(5, data=data)
         answer = await owner.answer(5)
         assert answer.head["error"].startswith("KeyError")
+
+
+async def test_a_call_that_was_described_is_made_by_its_number_until_its_data_is_dropped() -> None:
+    async with served() as (owner, fake):
+        owner.send(ALWAYS | {"op": "order", "id": 7, "name": "again", "data": 11, "keep": True})
+        for number in (50, 51):
+            owner._writer.write(pack_again(number, 7))
+            answer = await owner.answer(number)
+            assert unpack_outputs(answer.body) == {"output": Text("chunk 1")}
+        owner.send({"op": "drop", "id": 11, "orders": [7]})
+        assert (await owner.measured()).counts == {"attempt": 2, "execute": 2}
+        assert len([entry for entry in fake.journal.entries() if of_a_call(Kind.RECEIVED)(entry)]) == 2
+
+
+async def test_arrivals_are_made_at_their_rate_whatever_they_take() -> None:
+    async with served({"latency": {"fixed_s": 0.2}}) as (owner, _):
+        owner.arrive(5, rate_per_s=50.0, stop_s=0.3)
+        started_s = time.monotonic()
+        answer = await owner.answer(5)
+        # One after the other they would take three seconds.
+        assert 0.28 + 0.2 <= time.monotonic() - started_s < 2.0
+        assert (answer.head["tally"]["started"], answer.head["tally"]["missed"]) == (15, 0)
+        found = await owner.measured()
+        assert found.counts == {"attempt": 15, "execute": 15}
+        assert min(found.good_ms("execute")) >= 200
+
+
+@pytest.mark.parametrize(("kind", "first"), [("execute", "execute"), ("stream", "open")])
+async def test_an_engine_that_was_held_up_calls_late_and_says_so(kind: str, first: str) -> None:
+    async with served() as (owner, _):
+        owner.arrive(5, kind, rate_per_s=100.0, stop_s=0.2)
+        async with asyncio.timeout(10):
+            while not (await owner.measured()).counts:
+                pass
+        time.sleep(0.3)  # noqa: ASYNC251 - this is the loop of the engine
+        assert (await owner.answer(5)).head["tally"]["started"] == 20
+        found = await owner.measured()
+        assert found.counts[kind] == 20
+        for measured in {kind, first}:
+            assert max(found.good_ms(measured)) >= 150
+
+
+async def test_sessions_arrive_too() -> None:
+    async with served() as (owner, _):
+        owner.arrive(5, "stream", rate_per_s=50.0, stop_s=0.1)
+        await owner.answer(5)
+        assert (await owner.measured()).counts == {"attempt": 5, "open": 5, "chunk": 10, "stream": 5}
+
+
+async def test_arrivals_that_cannot_start_are_counted_as_missed() -> None:
+    async with served({"hang": {}}) as (owner, fake):
+        owner.arrive(5, rate_per_s=100.0, stop_s=0.2, max_in_flight=3)
+        async with asyncio.timeout(10):
+            while sum(row.missed for row in (await owner.measured()).rows) < 17:
+                pass
+        assert sum(each.missed for each in owner.samples if (each.kind, each.name) == ("execute", "a")) == 17
+        owner.send({"op": "cancel", "call": 5})
+        for number in range(3):
+            await fake.journal.wait_for(nth(of_a_call(Kind.CANCELLED), number))
+        assert (await owner.measured()).counts == {}
+        assert 5 not in owner.answers
+
+
+async def test_arrivals_that_are_halted_have_their_answers_first() -> None:
+    async with served({"latency": {"fixed_s": 0.2}}) as (owner, fake):
+        owner.arrive(5, rate_per_s=100.0)
+        await fake.journal.wait_for(of_a_call(Kind.RECEIVED))
+        owner.send({"op": "halt", "call": 5})
+        tally = (await owner.answer(5)).head["tally"]
+        assert (await owner.measured()).counts == {"attempt": tally["started"], "execute": tally["started"]}
+
+
+async def test_a_new_test_counts_its_seconds_from_its_own_start() -> None:
+    async with served() as (owner, _):
+        owner.execute(5)
+        await owner.answer(5)
+        owner.send({"op": "clock", "zero_s": time.monotonic() - 7.5})
+        owner.execute(6)
+        await owner.answer(6)
+        found = await owner.measured()
+        assert found.counts == {"attempt": 1, "execute": 1}  # the first call was of the last test
+        assert {row.slot for row in found.rows} <= {7, 8}
+
+
+async def test_a_work_that_cannot_be_made_is_told_and_ends_the_source() -> None:
+    async with served() as (owner, _):
+        owner.arrive(5, rate_per_s=100.0)
+        order = {"op": "arrive", "call": 6, "client": 1, "name": "arrivals", "max_in_flight": 1}
+        work = ALWAYS | {"op": "execute", "name": "a", "data": 99, "keep": False}
+        owner.send(order | {"works": [work], "schedule": asdict(Schedule())})
+        assert (await owner.answer(6)).head["error"].startswith("KeyError")
+        assert 5 not in owner.answers

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from rpe.fakes import FakeProcess, Kind
+from rpe.load.results import read_results
 from tests.load.runs import HEADLESS, LIMIT_S, LOADTESTS, LOCUST, engine_of, finished, locust, run_locust
 
 UNARY = LOADTESTS / "unary.py"
@@ -184,7 +185,7 @@ async def test_processes_that_locust_forks_have_an_engine_each() -> None:
     assert 36 <= run.requests("execute", "echo") <= seen
 
 
-async def test_a_master_and_two_workers() -> None:
+async def test_a_master_and_two_workers(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -194,7 +195,7 @@ async def test_a_master_and_two_workers() -> None:
     async with FakeProcess() as fake:
         env = {"RPE_ENDPOINTS": fake.endpoint}
         async with (
-            locust(UNARY, *master, env={}) as first,
+            locust(UNARY, *master, env={"RPE_LOAD_RESULT": str(tmp_path / "result")}) as first,
             locust(UNARY, *worker, env=env) as second,
             locust(UNARY, *worker, env=env) as third,
         ):
@@ -207,6 +208,9 @@ async def test_a_master_and_two_workers() -> None:
         seen = await calls_at(fake)
     assert run.code == 0, run.output
     assert [each.code for each in workers] == [0, 0]
+    result = read_results(tmp_path / "result")
+    assert result.series("execute").count == run.requests("execute", "echo")
+    assert len({row.worker for row in result.rows}) == result.workers == 2
     calls = run.requests("execute", "echo")
     assert 36 <= calls <= seen <= calls + 4
 
@@ -252,16 +256,23 @@ first = [payloads.data(often), *(payloads.data(Text(str(n))) for n in range(4095
 assert payloads.inputs({"a": often}) == {"a": first[0]}
 payloads.trim()
 print(len(bridge.sent), len(set(first)), [head["op"] for head in bridge.sent if head["op"] != "data"])
+order = {"client": 1, "name": "e"}
+print(payloads.order(Text("new"), order), payloads.order(often, order) == payloads.order(often, order))
+print(bridge.sent[-1] == {"op": "order", "id": bridge.numbers, "data": first[0], **order})
+second = payloads._kept[list(payloads._kept)[0]][0]  # which is the one to go next
+number = payloads.order(second, order)
+payloads._kept.move_to_end(id(second), last=False)
 payloads.inputs(Text("one too many"))
 payloads.trim()
-print(bridge.sent[-1] == {"op": "drop", "id": first[1]}, payloads.data(often) == first[0])
+drop = {"op": "drop", "id": first[1], "orders": [number]}
+print(bridge.sent[-1] == drop, payloads.data(often) == first[0])
 one, two = (Manifest.single("m", node_type="Echo") for _ in range(2))
 print(payloads.manifest(one) == payloads.manifest(two), bridge.sent[-1]["op"])
 """
 
 
 def test_what_the_engine_has_is_not_sent_again_and_what_is_not_used_is_dropped() -> None:
-    assert run_script(KEPT) == ["4096 4096 []", "True True", "True manifest"]
+    assert run_script(KEPT) == ["4096 4096 []", "None True", "True", "True True", "True manifest"]
 
 
 def test_an_engine_that_hangs_is_told_to_everyone_who_waits_and_killed() -> None:

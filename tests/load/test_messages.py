@@ -57,8 +57,7 @@ def test_what_cannot_leave_the_process_is_refused_without_being_shown() -> None:
 def test_outputs_survive_the_way_back() -> None:
     sound = Audio(np.arange(4, dtype=np.int16), sample_rate=8000)
     outputs: dict[str, RuntimeData] = {"a": Text("hé"), "b": sound, "c": Text("")}
-    parts, body = pack_outputs(outputs)
-    assert unpack_outputs(parts, body) == outputs
+    assert unpack_outputs(pack_outputs(outputs)) == outputs
 
 
 def test_the_size_of_an_answer_is_that_of_its_content() -> None:
