@@ -1,4 +1,4 @@
-"""Load tests from a file: servers, load, faults and gates, run by Locust's processes and judged in the end."""
+"""Load tests from a file: servers, load, faults and gates, run by Locust's processes, and judged."""
 
 from __future__ import annotations
 
