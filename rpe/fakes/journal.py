@@ -90,6 +90,8 @@ class Journal:
     ) -> None:
         self.counts: Counter[Kind] = Counter()
         self.in_flight = 0
+        self.observers: list[Callable[[Entry], None]] = []
+        """Told of each entry as it is added."""
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._clock = clock
         self._waiting: list[tuple[Callable[[Entry], bool], asyncio.Future[Entry]]] = []
@@ -115,6 +117,8 @@ class Journal:
         self.counts[entry.kind] += 1
         if self._file is not None:
             self._file.write(entry.to_json() + "\n")
+        for observer in self.observers:
+            observer(entry)
         for predicate, future in self._waiting:
             if not future.done() and predicate(entry):
                 future.set_result(entry)

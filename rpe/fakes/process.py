@@ -48,6 +48,7 @@ class FakeProcess:
         private_key: bytes | None = None,
         client_root_certificates: bytes | None = None,
         settings: Mapping[str, Any] | None = None,
+        allow_scripts: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
@@ -68,6 +69,7 @@ class FakeProcess:
             "private_key": _text(private_key),
             "client_root_certificates": _text(client_root_certificates),
             "settings": dict(settings or {}),
+            "allow_scripts": allow_scripts,
         }
         self._child: Child | None = None
         self._spare: Child | None = None

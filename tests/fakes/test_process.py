@@ -18,8 +18,10 @@ import grpc
 import psutil
 import pytest
 
-from rpe.errors import ConfigurationError
+from rpe import Manifest, Text, connect
+from rpe.errors import ConfigurationError, RpeError
 from rpe.fakes import FakeHandle, FakeProcess, Kind
+from rpe.fakes.caller_script import caller_script
 from rpe.fakes.child import Child
 from tests.support.children import running
 from tests.support.raw_grpc import Raw, execute_request, raw, text
@@ -261,3 +263,13 @@ def test_it_takes_its_orders_from_a_pipe_only() -> None:
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "takes its orders from a pipe" in ended.stderr
+
+
+async def test_it_follows_the_script_that_a_caller_brings_where_it_may() -> None:
+    script = caller_script({"application_error": {"message": "only mine"}})
+    echo = Manifest.single("n", node_type="Echo")
+
+    async with FakeProcess(allow_scripts=True) as fake, connect([fake.endpoint]) as client:
+        with pytest.raises(RpeError, match="only mine"):
+            await client.execute(echo, Text("x"), metadata=script)
+        assert (await client.execute(echo, Text("x"))).output == Text("x")

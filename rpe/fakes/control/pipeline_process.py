@@ -14,7 +14,7 @@ from rpe.signals import ending_signals
 
 if TYPE_CHECKING:
     from rpe.fakes.control.pipelines import ControlledPipeline
-    from rpe.fakes.definition.binding import Tls
+    from rpe.transport.grpc_binding import Tls
 
 __all__ = ["serve_pipeline"]
 

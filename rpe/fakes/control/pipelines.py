@@ -19,7 +19,7 @@ from rpe.fakes.journal import Entry, Journal, Kind
 from rpe.fakes.server import as_behaviour
 from rpe.transport.serving import StatusCode
 
-__all__ = ["ControlledPipeline", "observe"]
+__all__ = ["ControlledPipeline"]
 
 _SECRET = {"token", "other_token"}
 _WORK = ("execute", "stream")
@@ -62,7 +62,7 @@ class ControlledPipeline:
         self.news = Bell()
         self._running: dict[int, float] = {}
         self._spent: list[OpenFault] = []
-        observe(fake.journal, self._noted)
+        fake.journal.observers.append(self._noted)
 
     def about(self) -> Mapping[str, Any]:
         """Return what is served, and where."""
@@ -232,17 +232,6 @@ class ControlledPipeline:
     def _heal_spent(self) -> None:
         spent, self._spent = self._spent, []
         self.faults.heal(*spent)
-
-
-def observe(journal: Journal, told: Callable[[Entry], None]) -> None:
-    """Tell somebody of each entry of a journal, as it is written and before anything follows from it."""
-    append = journal.append
-
-    def append_and_tell(entry: Entry) -> None:
-        append(entry)
-        told(entry)
-
-    journal.append = append_and_tell  # type: ignore[method-assign]
 
 
 def _form(behaviour: Behaviour) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""A gRPC server at an address that it shares with no other, in clear text or with TLS."""
+"""A gRPC server at an address that it shares with no other, in clear text or with TLS.
+
+It stands beside `rpe.transport.grpc`, whose import brings the data types along: a fake of another
+service has no use for these, and starts without them.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,11 @@ def bind(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> str:
         why = (error.strerror if isinstance(error, OSError) else None) or (
             "the address cannot be bound" if tls is None else "no address, or unusable certificates"
         )
-        raise ConfigurationError(f"the fake cannot be started: {why}", endpoint=address) from error
+        raise ConfigurationError(
+            f"a gRPC server cannot be started: {why}",
+            endpoint=address,
+            hint="choose another port, or 0 for any free one",
+        ) from error
     return f"{_bracketed(host)}:{bound}"
 
 
