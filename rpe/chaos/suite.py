@@ -88,12 +88,16 @@ async def run_suite(
             on_outcome(outcome)
         return outcome
 
+    # The longest begin, so that none of them is left to run alone in the end.
+    longest_first = sorted(range(len(cells)), key=lambda number: -cells[number].scenario.duration_s)
     if on_progress is not None:
         for cell in cells:
             on_progress(Progress(cell=cell.id, phase="waiting", duration_s=cell.scenario.duration_s))
     async with own or nullcontext(), asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(run(cell), name=cell.id) for cell in cells]
-    return [task.result() for task in running]
+        running = {
+            number: tasks.create_task(run(cells[number]), name=cells[number].id) for number in longest_first
+        }
+    return [running[number].result() for number in range(len(cells))]
 
 
 async def check_options(options: RunOptions) -> None:

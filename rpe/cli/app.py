@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import rpe
+from rpe.cli.conform import conform
 from rpe.cli.doctor import doctor
 from rpe.cli.fake_definitions import fakes
 from rpe.cli.load import loads
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (run, recheck, schema, proxy, relay, serve, doctor):
+for _command in (run, recheck, schema, proxy, relay, serve, conform, doctor):
     app.command()(_command)
 app.add_typer(manifest)
 app.add_typer(fakes, name="fake")

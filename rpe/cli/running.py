@@ -26,7 +26,7 @@ from rpe.report.text import counted
 
 __all__ = ["CELLS_PER_CORE", "Request", "SuiteRun", "default_jobs", "draw_seed", "run_selected"]
 
-CELLS_PER_CORE = 2
+CELLS_PER_CORE = 3
 """How many cells run at a time for each core: they mostly wait, but more would measure each other's load."""
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)

@@ -14,6 +14,7 @@ from rpe.fakes.server import FakeServer
 from rpe.testing.calls import Call, CallQueue
 from rpe.testing.expectations import Expectation, ExpectationsUnmet, Wanted, checks
 from rpe.testing.handlers import Answerer, Handler
+from rpe.testing.timing import SessionTiming, timing_of
 from rpe.testing.watching import WatchedBrain
 
 __all__ = ["FakePipeline", "find_problems"]
@@ -62,6 +63,13 @@ class FakePipeline(FakeServer):
         self._expectations: list[Expectation] = []
         for node_type, answer in (nodes or {}).items():
             self.handle(node_type)(answer)
+
+    def timing(self, operation_id: str | None = None, call: int | None = None) -> SessionTiming:
+        """Return when what came and went, of one operation with all its attempts, or of one call.
+
+        Raises ConfigurationError where the journal has no such call, or several (see `rpe.testing.timing`).
+        """
+        return timing_of(self.journal, operation_id=operation_id, call=call)
 
     def handle(self, node_type: str) -> Callable[[Answerer], Handler]:
         """Return a decorator: the function answers for nodes of that type from now on.

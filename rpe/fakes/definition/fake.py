@@ -14,11 +14,11 @@ from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
 from rpe.fakes.control.health import HealthBoard
 from rpe.fakes.definition.answering import MethodServer
-from rpe.transport.grpc_binding import bind, new_server, tls_of
 from rpe.fakes.definition.calls import Call, CallJournal
 from rpe.fakes.definition.loading import Definitions, load_definitions
 from rpe.fakes.definition.plan import MethodPlan
 from rpe.fakes.definition.scenarios import Scenarios
+from rpe.transport.grpc_binding import bind, new_server, tls_of
 
 if TYPE_CHECKING:
     from rpe.fakes.definition.connect import ConnectServer

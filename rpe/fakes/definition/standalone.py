@@ -13,11 +13,11 @@ from rpe.errors import ConfigurationError
 from rpe.fakes.control.hosting import ControlPort, controlled, say
 from rpe.fakes.control.reloading import follow_files, follow_until, hang_ups
 from rpe.fakes.control.rewriting import definition_files, read_forms, source_files
-from rpe.transport.grpc_binding import Tls
 from rpe.fakes.definition.calls import Call
 from rpe.fakes.definition.fake import ProtoFake
 from rpe.fakes.definition.loading import Definitions, load_definitions
 from rpe.signals import ending_signals
+from rpe.transport.grpc_binding import Tls
 
 __all__ = ["serve"]
 

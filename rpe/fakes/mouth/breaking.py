@@ -12,18 +12,26 @@ from rpe.fakes.mouth.script import (
     ContentType,
     CutFrame,
     CutVarint,
+    EnumOutOfRange,
     GoAway,
     Hang,
     HttpStatus,
     LastStream,
     LengthPrefix,
+    MissingField,
     NoTrailers,
     Oversized,
     PingStorm,
     Reset,
     Status,
+    StopReading,
+    SwappedTypes,
     Then,
+    UnknownFields,
+    WrongOneof,
 )
+from rpe.fakes.mouth.script_wrong import WrongFault
+from rpe.fakes.mouth.wrong import CannotApply, answer_descriptor, made_wrong
 
 if TYPE_CHECKING:
     from rpe.fakes.mouth.call import RawCall
@@ -101,10 +109,25 @@ async def break_message(fault: CallFault, call: RawCall, message: bytes) -> None
             call.note_fault(fault, str(fault.count))
             await call.connection.ping(fault.count)
             await call.write(prefixed(message))
+        case WrongOneof() | EnumOutOfRange() | SwappedTypes() | MissingField() | UnknownFields():
+            await call.write(prefixed(_wrong(fault, call, message)))
+        case StopReading():
+            raise AssertionError("stop_reading is about the request")
         case Status() | NoTrailers() | Reset() | GoAway() | Hang() | HttpStatus():
             raise AssertionError(f"{fault.kind} stands in the place of a message")
         case _:
             assert_never(fault)
+
+
+def _wrong(fault: WrongFault, call: RawCall, message: bytes) -> bytes:
+    """Return the message made wrong; where that cannot be, the journal says so, and it is as it was."""
+    try:
+        made, place = made_wrong(fault, answer_descriptor(call.path, call.pool), message)
+    except CannotApply as error:
+        call.note("not_applied", f"{fault.kind}: {error}")
+        return message
+    call.note_fault(fault, place)
+    return made
 
 
 async def _go_away(fault: GoAway, call: RawCall) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,21 +13,27 @@ from rpe.fakes.mouth.breaking import break_call, break_message
 from rpe.fakes.mouth.encoding import (
     STATUS_NUMBERS,
     Headers,
-    MessageReader,
     prefixed,
     pushback,
     status_message,
 )
-from rpe.fakes.mouth.script import CallFault, GoAway
+from rpe.fakes.mouth.holding import Holding
+from rpe.fakes.mouth.reading import Requests
+from rpe.fakes.mouth.script import CallFault, GoAway, StopReading
 from rpe.transport.serving import Refusal, StatusCode
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor_pool import DescriptorPool
+
     from rpe.fakes.mouth.connection import Connection
 
-__all__ = ["Answer", "RawCall"]
+__all__ = ["HALF_CLOSED", "Answer", "RawCall"]
 
 _LOG = logging.getLogger(__name__)
 _GRPC = "application/grpc"
+
+HALF_CLOSED = "half_closed"
+"""How the journal tells that a caller sends no more: the detail of an entry of kind CHUNK."""
 
 
 class RawCall:
@@ -35,6 +41,7 @@ class RawCall:
 
     `path` is the full method name, `metadata` what the caller sent beside it, without the
     headers of HTTP/2 itself; `remaining_s` is what its deadline left on arrival, or None.
+    `pool` knows what its messages are; with `trace`, the journal tells of each of them.
     """
 
     def __init__(
@@ -45,6 +52,9 @@ class RawCall:
         headers: Mapping[str, str],
         remaining_s: float | None,
         fault: CallFault | None,
+        *,
+        pool: DescriptorPool | None = None,
+        trace: bool = False,
     ) -> None:
         self.path = headers.get(":path", "")
         self.metadata = {key: value for key, value in headers.items() if not key.startswith(":")}
@@ -55,26 +65,23 @@ class RawCall:
         self.content_type: str | None = _GRPC
         self.encoding: str | None = None
         self.headers_sent = False
-        self._pending = fault
+        self.pool = pool
+        stops = fault if isinstance(fault, StopReading) else None
+        self._pending = None if stops is not None else fault
+        self._trace = trace
         self._sent = 0
         self._ended = False
-        self._reader = MessageReader()
-        self._messages: deque[bytes] = deque()
-        self._no_more = False
-        self._unreadable = ""
-        self._arrived = asyncio.Event()
+        self._gone = False
+        self.first_window_bytes = connection.window_of(None if stops is None else stops.window_bytes)
+        self._holding = None if stops is None else self._hold(stops)
+        self._requests = Requests(self, self._holding, self._open_window)
         self._task: asyncio.Task[None] | None = None
 
     # --- what an answer uses ---------------------------------------------------------------------------
 
     async def read(self) -> bytes | None:
         """Return the next message of the request; None once there are no more."""
-        await self._wait_for_more()
-        if self._messages:
-            return self._messages.popleft()
-        if self._unreadable:
-            raise Refusal(StatusCode.UNIMPLEMENTED, self._unreadable)
-        return None
+        return await self._requests.read()
 
     async def send(self, message: bytes) -> None:
         """Send one message of the answer, waiting as long as the caller's window is shut.
@@ -88,6 +95,8 @@ class RawCall:
             if fault.ends:
                 await break_call(fault, self)
                 fault = None
+        if self._trace:
+            self.connection.note(Kind.RESULT, self, sequence=self._sent, content=_content(message))
         self._sent += 1
         if fault is None:
             await self.write(prefixed(message))
@@ -124,7 +133,11 @@ class RawCall:
 
     def note_fault(self, fault: CallFault, detail: str = "") -> None:
         """Write down that the script takes effect on this call."""
-        self.connection.note(Kind.FAULT, self, fault=fault.kind, detail=detail)
+        self.note(fault.kind, detail)
+
+    def note(self, fault: str, detail: str = "") -> None:
+        """Write down something about a fault of this call."""
+        self.connection.note(Kind.FAULT, self, fault=fault, detail=detail)
 
     def note_end(self, kind: Kind, detail: str = "") -> None:
         """Write down how the call has ended, once."""
@@ -141,39 +154,59 @@ class RawCall:
 
     # --- what the connection uses ----------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> None:
-        """Take what came in a DATA frame."""
-        try:
-            self._messages.extend(self._reader.feed(data))
-        except ValueError as error:
-            self._unreadable, self._no_more = str(error), True
-        if self._messages or self._no_more:
-            self._arrived.set()
+    @property
+    def holds(self) -> bool:
+        """Whether the call gives its caller its window back by itself."""
+        return self._holding is not None
+
+    def begin(self) -> None:
+        """Take the place in the connection, before the first byte of the request."""
+        self._requests.begin()
+
+    def feed(self, data: bytes, cost_bytes: int) -> None:
+        """Take what came in a DATA frame, and how much of the caller's window that took."""
+        self._requests.feed(data, cost_bytes)
 
     def feed_end(self) -> None:
         """Take the end of the request."""
-        self._no_more = True
-        self._arrived.set()
+        self._requests.feed_end()
 
-    def cancel(self) -> None:
+    def cancel(self, why: str) -> None:
         """End the work on this call: its caller has gone."""
+        self._gone = True
+        self.note_end(Kind.CANCELLED, why)
+        self._requests.close()
         if self._task is not None:
             self._task.cancel()
 
+    def message_in(self, number: int, message: bytes) -> None:
+        """Write down that a message of the request is complete."""
+        if self._trace:
+            self.connection.note(Kind.CHUNK, self, sequence=number, content=_content(message))
+
+    def half_closed(self) -> None:
+        """Write down that the caller sends no more."""
+        if self._trace:
+            self.connection.note(Kind.CHUNK, self, detail=HALF_CLOSED)
+
     async def serve(self, answer: Answer) -> None:
         """Answer the call, as far as the script lets it be answered."""
+        if self._gone:
+            return
         self._task = asyncio.current_task()
         try:
             await self._serve(answer)
         except asyncio.CancelledError:
-            self.note_end(Kind.CANCELLED)
+            self.note_end(Kind.CANCELLED, "the server has stopped")
             raise
         except OSError as error:
             self.note_end(Kind.CANCELLED, f"the connection is gone: {type(error).__name__}")
+        finally:
+            self._requests.close()
 
     async def _serve(self, answer: Answer) -> None:
         if self._pending is not None and self._pending.ends and self._pending.after_messages == 0:
-            await self._wait_for_more()
+            await self._requests.wait_for_more()
             await break_call(self._take_fault(), self)
         number, message, more = 0, "", Headers()
         try:
@@ -203,10 +236,16 @@ class RawCall:
         assert fault is not None
         return fault
 
-    async def _wait_for_more(self) -> None:
-        while not (self._messages or self._no_more):
-            self._arrived.clear()
-            await self._arrived.wait()
+    def _hold(self, fault: StopReading) -> Holding:
+        connection = self.connection
+        return Holding(fault, self.first_window_bytes, connection.clock, self.note, connection.begin)
+
+    def _open_window(self, size: int) -> None:
+        self.connection.open_window(self.stream_id, size)
+
+
+def _content(message: bytes) -> dict[str, str]:
+    return {"message": hashlib.sha256(message).hexdigest()[:16]}
 
 
 Answer = Callable[[RawCall], Awaitable[bytes | None]]

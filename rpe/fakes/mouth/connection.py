@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -26,9 +27,11 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
+from rpe.clock import Clock
 from rpe.fakes.journal import Kind
 from rpe.fakes.mouth.call import Answer, RawCall
 from rpe.fakes.mouth.encoding import Headers
+from rpe.fakes.mouth.holding import Holding
 from rpe.fakes.mouth.script import ConnectionFault, MaxStreams, NoSettings, NoSettingsAck, ShutWindow
 
 __all__ = ["Connection", "Note"]
@@ -37,12 +40,23 @@ _READ_BYTES = 64 * 1024
 _SETTINGS_ACK = bytes([0, 0, 0, 4, 1, 0, 0, 0, 0])
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _MANY_STREAMS = 1000
+_WINDOW_BYTES = 65_535
+"""What each side may send on a stream, unless other settings are agreed on (RFC 9113, 6.9.2)."""
 
 
 class Note(Protocol):
     """Writes an entry of the journal, for a call or for a connection."""
 
-    def __call__(self, kind: Kind, call: RawCall | None, *, fault: str = "", detail: str = "") -> None:
+    def __call__(
+        self,
+        kind: Kind,
+        call: RawCall | None,
+        *,
+        sequence: int | None = None,
+        content: Mapping[str, str] | None = None,
+        fault: str = "",
+        detail: str = "",
+    ) -> None:
         """Write it, at the time of now."""
         ...
 
@@ -58,8 +72,12 @@ class Connection:
         answer: Answer,
         make_call: Callable[[Connection, int, Mapping[str, str]], RawCall],
         note: Note,
+        clock: Clock,
+        first_window_bytes: int | None,
     ) -> None:
         self.note = note
+        self.clock = clock
+        self._group: asyncio.TaskGroup | None = None
         self._reader = reader
         self._writer = writer
         self._faults = faults
@@ -71,6 +89,7 @@ class Connection:
         self._mute = False
         self._acks_settings = True
         self._credits = True
+        self._first_window_bytes = _WINDOW_BYTES if first_window_bytes is None else first_window_bytes
         self._h2 = H2Connection(
             H2Configuration(client_side=False, header_encoding="utf-8", validate_outbound_headers=False)
         )
@@ -79,11 +98,12 @@ class Connection:
         """Serve until the other side has gone or this is cancelled; no call is left running."""
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 self._greet()
                 with suppress(OSError):
                     await self._read(group)
                 for call in self._calls.values():
-                    call.cancel()
+                    call.cancel("the caller has closed the connection")
         finally:
             self._writer.transport.abort()
 
@@ -157,6 +177,23 @@ class Connection:
         with suppress(OSError):
             self._writer.write_eof()
 
+    def window_of(self, wanted_bytes: int | None) -> int:
+        """Return what a caller may send in a new call: as much as is wanted, or at least as was agreed on."""
+        wanted_bytes = _WINDOW_BYTES if wanted_bytes is None else wanted_bytes
+        return max(wanted_bytes, self._first_window_bytes) if self._credits else self._first_window_bytes
+
+    def open_window(self, stream_id: int, size: int) -> None:
+        """Let a caller send so many bytes more in its call; nothing where that is over."""
+        if self._credits and size > 0:
+            with suppress(ProtocolError, KeyError):
+                self._h2.increment_flow_control_window(size, stream_id)
+            self._flush()
+
+    def begin(self, holding: Holding) -> asyncio.Task[None]:
+        """Let a holding run its time, in a task that ends with the connection."""
+        assert self._group is not None
+        return self._group.create_task(holding.run())
+
     async def for_ever(self) -> NoReturn:
         """Wait until cancelled."""
         while True:
@@ -175,9 +212,11 @@ class Connection:
                     self._acks_settings = False
                 case ShutWindow():
                     self._credits = False
-                    initial[SettingCodes.INITIAL_WINDOW_SIZE] = fault.window_bytes
+                    self._first_window_bytes = fault.window_bytes
                 case MaxStreams():
                     initial[SettingCodes.MAX_CONCURRENT_STREAMS] = fault.streams
+        if self._first_window_bytes != _WINDOW_BYTES:
+            initial[SettingCodes.INITIAL_WINDOW_SIZE] = self._first_window_bytes
         self._h2.local_settings = Settings(client=False, initial_values=initial)
         self._h2.initiate_connection()
         self._flush()
@@ -202,19 +241,17 @@ class Connection:
                 headers = {str(key): str(value) for key, value in event.headers or ()}
                 call = self._make_call(self, event.stream_id, headers)
                 self._calls[event.stream_id] = call
+                self.open_window(event.stream_id, call.first_window_bytes - self._first_window_bytes)
+                call.begin()
                 group.create_task(self._serve(call))
             case DataReceived():
-                if event.stream_id in self._calls:
-                    self._calls[event.stream_id].feed(event.data or b"")
-                if self._credits:
-                    with suppress(ProtocolError):
-                        self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+                self._take_data(event)
             case StreamEnded():
                 if event.stream_id in self._calls:
                     self._calls[event.stream_id].feed_end()
             case StreamReset():
                 if (gone := self._calls.get(event.stream_id or 0)) is not None:
-                    gone.cancel()
+                    gone.cancel(f"RST_STREAM {_code(event.error_code)}")
             case PingAckReceived():
                 self._pings_out -= 1
                 self._wake()
@@ -224,6 +261,20 @@ class Connection:
                 pass  # the caller lets its calls end, and closes then
             case _:
                 pass
+
+    def _take_data(self, event: DataReceived) -> None:
+        size = event.flow_controlled_length or 0
+        call = self._calls.get(event.stream_id)
+        if call is None or not call.holds:
+            if call is not None:
+                call.feed(event.data or b"", size)
+            if self._credits:
+                with suppress(ProtocolError):
+                    self._h2.acknowledge_received_data(size, event.stream_id)
+            return
+        if self._credits and size:
+            self._h2.increment_flow_control_window(size)  # of the connection: other calls go on
+        call.feed(event.data or b"", size)
 
     async def _serve(self, call: RawCall) -> None:
         try:
@@ -248,3 +299,12 @@ class Connection:
     def _write(self, data: bytes) -> None:
         if data and not self._mute and not self._writer.is_closing():
             self._writer.write(data)
+
+
+def _code(code: object) -> str:
+    """Return an error code of HTTP/2 with its name, where it has one."""
+    number = int(code) if isinstance(code, int) else -1
+    try:
+        return f"{number} {ErrorCodes(number).name}"
+    except ValueError:
+        return str(number)

@@ -14,12 +14,14 @@ __all__ = [
     "STATUS_NUMBERS",
     "Headers",
     "MessageReader",
+    "field_bytes",
     "padded",
     "prefixed",
     "pushback",
     "status_details",
     "status_message",
     "timeout_s",
+    "varint",
 ]
 
 Headers = list[tuple[str, str]]
@@ -44,8 +46,17 @@ class MessageReader:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Add bytes; yield each message that they complete."""
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes wait for more, or for `feed` to go on."""
+        return len(self._held)
+
+    def hold(self, data: bytes) -> None:
+        """Add bytes, for `feed` to look at later."""
+        self._held += data
+
+    def feed(self, data: bytes = b"") -> Iterator[bytes]:
+        """Add bytes; yield each message that they complete. Who stops in between may go on later."""
         self._held += data
         while len(self._held) >= 5:
             if self._held[0]:
@@ -90,24 +101,26 @@ def status_details(code: int, message: str, details: Sequence[Detail]) -> str:
     Its fields are a code, a message, and any number of `Any`, each a type and bytes.
     """
     packed = b"".join(
-        _field(3, _field(1, detail.type_url.encode()) + _field(2, bytes.fromhex(detail.value)))
+        field_bytes(3, field_bytes(1, detail.type_url.encode()) + field_bytes(2, bytes.fromhex(detail.value)))
         for detail in details
     )
-    whole = b"\x08" + _varint(code) + _field(2, message.encode()) + packed
+    whole = b"\x08" + varint(code) + field_bytes(2, message.encode()) + packed
     return base64.b64encode(whole).decode().rstrip("=")
 
 
 def padded(message: bytes, size_bytes: int) -> bytes:
     """Fill a protobuf message up to at least a size, with a field that no receiver knows."""
     missing = size_bytes - len(message)
-    return message if missing <= 0 else message + _field(_UNKNOWN_FIELD, bytes(missing))
+    return message if missing <= 0 else message + field_bytes(_UNKNOWN_FIELD, bytes(missing))
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
+def field_bytes(number: int, content: bytes) -> bytes:
+    """Return a field of a message whose content is bytes."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return a number as protobuf writes it: seven bits in a byte, the lowest first."""
     value &= 2**64 - 1  # a negative number is sent as its complement in 64 bits
     out = bytearray()
     while value > 0x7F:

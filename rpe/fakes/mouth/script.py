@@ -13,7 +13,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rpe.errors import ConfigurationError
-from rpe.fakes.behaviour import Count, Firing, Positive, RetryAfter
+from rpe.fakes.behaviour import Count, Positive, RetryAfter, Seconds
+from rpe.fakes.mouth.script_base import CallFault as BaseFault
+from rpe.fakes.mouth.script_base import Fault, H2Code, lower
+from rpe.fakes.mouth.script_wrong import (
+    EnumOutOfRange,
+    MissingField,
+    SwappedTypes,
+    UnknownFields,
+    WrongOneof,
+)
 from rpe.transport.serving import StatusCode
 
 __all__ = [
@@ -24,12 +33,14 @@ __all__ = [
     "CutFrame",
     "CutVarint",
     "Detail",
+    "EnumOutOfRange",
     "GoAway",
     "Hang",
     "HttpStatus",
     "LastStream",
     "LengthPrefix",
     "MaxStreams",
+    "MissingField",
     "NoSettings",
     "NoSettingsAck",
     "NoTrailers",
@@ -38,40 +49,14 @@ __all__ = [
     "Reset",
     "ShutWindow",
     "Status",
+    "StopReading",
+    "SwappedTypes",
     "Then",
+    "UnknownFields",
     "WireScript",
+    "WrongOneof",
     "parse_wire_script",
 ]
-
-_H2Code = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
-"""An HTTP/2 error code (RFC 9113, section 7), or a number that is none."""
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-class _Fault(Firing):
-    after: Count = 0
-    """So many pass unharmed before `rate`, `first` and `every` begin to count."""
-
-    def fires(self, number: int, draw: float) -> bool:
-        """Decide for the call or connection of that number, from 0, with a draw from [0, 1)."""
-        return number >= self.after and super().fires(number - self.after, draw)
-
-
-class _CallFault(_Fault):
-    ends: ClassVar[bool] = True
-    """Whether it comes in the place of a message; otherwise it is done to one."""
-
-    path: str = ""
-    """Only calls whose path ends so, such as `ExecutePipeline`; the others are not counted either."""
-    after_messages: Count | None = 0
-    """So many messages of the answer go out in good order first; none for all of them.
-
-    A fault that ends the call and waits for no message comes once the first message of the
-    request is there, and the call is then never answered by anything else.
-    """
 
 
 class Detail(BaseModel):
@@ -83,11 +68,11 @@ class Detail(BaseModel):
     value: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2})*$")] = ""
 
 
-class Status(_CallFault):
+class Status(BaseFault):
     """The call ends with a status; it comes without headers of its own where nothing was sent before."""
 
     kind: Literal["status"] = "status"
-    status: Annotated[StatusCode | int, BeforeValidator(_lower)] = StatusCode.UNAVAILABLE
+    status: Annotated[StatusCode | int, BeforeValidator(lower)] = StatusCode.UNAVAILABLE
     """By name; or by number, which may be one that gRPC does not have."""
     message: str = "scripted status"
     details: tuple[Detail, ...] | None = None
@@ -96,18 +81,18 @@ class Status(_CallFault):
     """Sent as `grpc-retry-pushback-ms`."""
 
 
-class NoTrailers(_CallFault):
+class NoTrailers(BaseFault):
     """The stream ends without a grpc-status: END_STREAM comes on a DATA frame."""
 
     kind: Literal["no_trailers"] = "no_trailers"
     after_messages: Count | None = None
 
 
-class Reset(_CallFault):
+class Reset(BaseFault):
     """RST_STREAM, once so many messages (each a DATA frame, where it fits into one) have gone out."""
 
     kind: Literal["reset"] = "reset"
-    code: _H2Code = 2
+    code: H2Code = 2
     """INTERNAL_ERROR by default; 7 is REFUSED_STREAM, 8 CANCEL, 11 ENHANCE_YOUR_CALM."""
     headers: bool = True
     """Whether the headers of the answer go out before."""
@@ -130,24 +115,24 @@ class Then(enum.StrEnum):
     SILENCE = "silence"
 
 
-class GoAway(_CallFault):
+class GoAway(BaseFault):
     """GOAWAY on the connection of the call. Later calls on that connection are served all the same."""
 
     kind: Literal["goaway"] = "goaway"
-    code: _H2Code = 0
+    code: H2Code = 0
     last: LastStream = LastStream.THIS
     then: Then = Then.CLOSE
     debug: str = ""
     """The text that the frame carries."""
 
 
-class Hang(_CallFault):
+class Hang(BaseFault):
     """Nothing more ever comes for the call; the connection lives, and answers PING."""
 
     kind: Literal["hang"] = "hang"
 
 
-class HttpStatus(_CallFault):
+class HttpStatus(BaseFault):
     """A plain HTTP answer, as a gateway gives it."""
 
     kind: Literal["http_status"] = "http_status"
@@ -156,7 +141,7 @@ class HttpStatus(_CallFault):
     body: str = "upstream connect error"
 
 
-class CutFrame(_CallFault):
+class CutFrame(BaseFault):
     """The connection ends in the middle of a DATA frame: closed, or reset."""
 
     ends: ClassVar[bool] = False
@@ -166,7 +151,7 @@ class CutFrame(_CallFault):
     reset: bool = False
 
 
-class LengthPrefix(_CallFault):
+class LengthPrefix(BaseFault):
     """A message announces another length than it has: more for a positive number, fewer for a negative."""
 
     ends: ClassVar[bool] = False
@@ -176,7 +161,7 @@ class LengthPrefix(_CallFault):
     off_by: Annotated[int, Field(strict=True, ge=-(2**31), le=2**31)] = 7
 
 
-class Compressed(_CallFault):
+class Compressed(BaseFault):
     """A message says that it is compressed; no encoding was named, or one that it is not in."""
 
     ends: ClassVar[bool] = False
@@ -186,7 +171,7 @@ class Compressed(_CallFault):
     encoding: str | None = None
 
 
-class CutVarint(_CallFault):
+class CutVarint(BaseFault):
     """A message is framed well, and ends in the middle of a number inside the protobuf."""
 
     ends: ClassVar[bool] = False
@@ -195,7 +180,7 @@ class CutVarint(_CallFault):
     after_messages: Count = 0
 
 
-class Oversized(_CallFault):
+class Oversized(BaseFault):
     """A message is filled up to so many bytes with a field that no receiver knows."""
 
     ends: ClassVar[bool] = False
@@ -205,7 +190,7 @@ class Oversized(_CallFault):
     size_bytes: Annotated[int, Field(strict=True, ge=1, le=2**30)] = 32 * 1024 * 1024
 
 
-class ContentType(_CallFault):
+class ContentType(BaseFault):
     """The answer is one of gRPC in all but its content type; None leaves that header out."""
 
     ends: ClassVar[bool] = False
@@ -215,7 +200,7 @@ class ContentType(_CallFault):
     value: str | None = "text/html"
 
 
-class PingStorm(_CallFault):
+class PingStorm(BaseFault):
     """So many PING frames at once; the answer goes on when each was acknowledged."""
 
     ends: ClassVar[bool] = False
@@ -225,26 +210,50 @@ class PingStorm(_CallFault):
     count: Positive = 1000
 
 
-class NoSettings(_Fault):
+class StopReading(BaseFault):
+    """The server reads no further in the request: it gives the caller no more window for this call.
+
+    Other calls of the connection go on. What the caller may still send is taken, and kept from
+    the answer until the server reads on. The journal says, as faults of their own: `stop_reading`;
+    `stalled`, when the window was used up; `resumed`; and `caught_up`, a tenth of a second later,
+    with what has come meanwhile.
+    """
+
+    ends: ClassVar[bool] = False
+
+    kind: Literal["stop_reading"] = "stop_reading"
+    after_messages: Count = 0
+    """So many messages of the request are read first."""
+    window_bytes: Annotated[int, Field(strict=True, ge=1, le=65_535)] | None = None
+    """What the caller may send from then on; by default what is left of the 65 535 of HTTP/2.
+
+    It holds on connections that are made after the script was set: such a window has to be
+    agreed on from the first frame on.
+    """
+    for_s: Seconds | None = None
+    """How long, from the moment that the server stops; None for ever."""
+
+
+class NoSettings(Fault):
     """The connection is taken, and nothing is ever sent on it."""
 
     kind: Literal["no_settings"] = "no_settings"
 
 
-class NoSettingsAck(_Fault):
+class NoSettingsAck(Fault):
     """The settings of the caller are never acknowledged; all else is as it should be."""
 
     kind: Literal["no_settings_ack"] = "no_settings_ack"
 
 
-class ShutWindow(_Fault):
+class ShutWindow(Fault):
     """Callers may send so many bytes in each call; the window is never opened again."""
 
     kind: Literal["shut_window"] = "shut_window"
     window_bytes: Annotated[int, Field(strict=True, ge=0, le=65_535)] = 0
 
 
-class MaxStreams(_Fault):
+class MaxStreams(Fault):
     """Callers may have so many calls open at once on the connection."""
 
     kind: Literal["max_streams"] = "max_streams"
@@ -254,6 +263,7 @@ class MaxStreams(_Fault):
 CallFault = (
     Status | NoTrailers | Reset | GoAway | Hang | HttpStatus
     | CutFrame | LengthPrefix | Compressed | CutVarint | Oversized | ContentType | PingStorm
+    | WrongOneof | EnumOutOfRange | SwappedTypes | MissingField | UnknownFields | StopReading
 )  # fmt: skip
 ConnectionFault = NoSettings | NoSettingsAck | ShutWindow | MaxStreams
 

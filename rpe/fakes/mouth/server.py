@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from google.protobuf.descriptor_pool import DescriptorPool
+
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
 from rpe.fakes.brain import Brain
@@ -18,7 +20,13 @@ from rpe.fakes.mouth.call import Answer, RawCall
 from rpe.fakes.mouth.connection import Connection
 from rpe.fakes.mouth.drawing import Dice
 from rpe.fakes.mouth.encoding import timeout_s
-from rpe.fakes.mouth.script import CallFault, ConnectionFault, WireScript, parse_wire_script
+from rpe.fakes.mouth.script import (
+    CallFault,
+    ConnectionFault,
+    StopReading,
+    WireScript,
+    parse_wire_script,
+)
 from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY
 
 __all__ = ["RawGrpcServer"]
@@ -39,6 +47,10 @@ class RawGrpcServer:
         name: what the journal calls it; with `seed`, the source of all chance.
         host, port: where to listen; port 0 takes any free one, and no port is ever shared.
         journal_path: a file that each entry is added to as well, as a line of JSON.
+        trace: write each message of each call down too, as CHUNK and RESULT, numbered from 0 in either
+            direction, and as a CHUNK with the detail `half_closed` that the caller sends no more.
+        pool: knows the services whose answers a script makes wrong. Those of rpe are known, and
+            so are those whose generated modules were imported.
 
     The journal numbers calls from 1 and names each by its path; connections are told of with
     call 0. It outlives the server.
@@ -55,6 +67,8 @@ class RawGrpcServer:
         port: int = 0,
         journal_path: Path | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        trace: bool = False,
+        pool: DescriptorPool | None = None,
     ) -> None:
         self.name = name
         self.journal = Journal(path=journal_path, clock=clock)
@@ -62,6 +76,8 @@ class RawGrpcServer:
         self._host = host
         self._port = port
         self._clock = clock
+        self._trace = trace
+        self._pool = pool
         self._answer = answer or brain_answer(Brain(name=name, seed=seed, clock=clock))
         self._listening: socket.socket | None = None
         self._connections: dict[asyncio.Task[None], socket.socket] = {}
@@ -129,6 +145,8 @@ class RawGrpcServer:
         source = f"{self._seed}/{self.name}"
         self._call_dice: Dice[CallFault] = Dice(told.calls, source)
         self._connection_dice: Dice[ConnectionFault] = Dice(told.connections, source)
+        windows = (fault.window_bytes for fault in told.calls if isinstance(fault, StopReading))
+        self._first_window_bytes = min((size for size in windows if size is not None), default=None)
         return told
 
     def _accept(self, listening: socket.socket) -> None:
@@ -152,7 +170,17 @@ class RawGrpcServer:
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         faults = self._connection_dice.draw()
-        await Connection(reader, writer, faults, self._answer, self._make_call, self._note).run()
+        connection = Connection(
+            reader,
+            writer,
+            faults,
+            self._answer,
+            self._make_call,
+            self._note,
+            self._clock,
+            self._first_window_bytes,
+        )
+        await connection.run()
 
     def _disconnected(self, task: asyncio.Task[None]) -> None:
         # Only where the task was cancelled before it began is there still something to close.
@@ -163,11 +191,29 @@ class RawGrpcServer:
         remaining_s = timeout_s(headers.get("grpc-timeout", ""))
         fired = self._call_dice.draw(headers.get(":path", ""))
         fault = fired[0] if fired else None
-        call = RawCall(connection, stream_id, self._number, headers, remaining_s, fault)
+        call = RawCall(
+            connection,
+            stream_id,
+            self._number,
+            headers,
+            remaining_s,
+            fault,
+            pool=self._pool,
+            trace=self._trace,
+        )
         self._note(Kind.RECEIVED, call)
         return call
 
-    def _note(self, kind: Kind, call: RawCall | None, *, fault: str = "", detail: str = "") -> None:
+    def _note(
+        self,
+        kind: Kind,
+        call: RawCall | None,
+        *,
+        sequence: int | None = None,
+        content: Mapping[str, str] | None = None,
+        fault: str = "",
+        detail: str = "",
+    ) -> None:
         if call is None:
             entry = Entry(kind, self._clock.now(), self.name, fault=fault, detail=detail)
         else:
@@ -181,6 +227,8 @@ class RawGrpcServer:
                 operation_id=call.metadata.get(OPERATION_KEY, ""),
                 attempt=int(attempt) if attempt.isascii() and attempt.isdecimal() else 0,
                 remaining_s=call.remaining_s if kind is Kind.RECEIVED else None,
+                sequence=sequence,
+                content=content or {},
                 fault=fault,
                 detail=detail,
             )

@@ -138,8 +138,9 @@ class GrpcClientSession:
                 self._release()
             elif kind == "error":
                 raise self._fail(application_error(response.error, self.endpoint))
-            elif kind != "ready":
-                raise self._fail(ProtocolViolation("an empty message in a session", endpoint=self.endpoint))
+            else:
+                what = "a second `ready`" if kind == "ready" else "an empty message"
+                raise self._fail(ProtocolViolation(f"{what} in a session", endpoint=self.endpoint))
 
     async def finish(self) -> None:
         """Ask the server to flush and close; results still come until `receive` returns None."""

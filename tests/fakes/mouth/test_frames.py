@@ -19,8 +19,10 @@ from h2.events import (
     StreamEnded,
     StreamReset,
     TrailersReceived,
+    WindowUpdated,
 )
 
+from rpe.fakes.journal import Kind
 from rpe.fakes.mouth import RawCall, RawGrpcServer
 from rpe.fakes.mouth.encoding import prefixed
 
@@ -47,12 +49,19 @@ class Peer:
     def flush(self) -> None:
         self.writer.write(self.h2.data_to_send())
 
-    def request(self, payload: bytes = prefixed(b"x")) -> int:
+    def request(self, payload: bytes = prefixed(b"x"), *, end: bool = True) -> int:
         stream_id = self.h2.get_next_available_stream_id()
         headers = [(":method", "POST"), (":path", "/a/B"), (":scheme", "http"), (":authority", "x")]
         self.h2.send_headers(stream_id, [*headers, ("content-type", "application/grpc"), ("te", "trailers")])
-        self.h2.send_data(stream_id, payload, end_stream=True)
+        self.h2.send_data(stream_id, payload, end_stream=end)
         self.flush()
+        return stream_id
+
+    def request_unsent(self) -> int:
+        """Prepare the headers of a request, which go out with what follows."""
+        stream_id = self.h2.get_next_available_stream_id()
+        headers = [(":method", "POST"), (":path", "/a/B"), (":scheme", "http"), (":authority", "x")]
+        self.h2.send_headers(stream_id, headers)
         return stream_id
 
     async def until(self, *kinds: type[Event]) -> list[Event]:
@@ -215,3 +224,113 @@ async def test_what_is_no_http2_is_turned_away_and_others_are_served() -> None:
             seen.request()
             await seen.until(StreamEnded)
             assert seen.of(TrailersReceived)
+
+
+async def echo(call: RawCall) -> bytes | None:
+    while (message := await call.read()) is not None:
+        await call.send(message)
+    return None
+
+
+async def test_a_caller_is_held_when_its_window_is_used_up_and_not_before() -> None:
+    script = calls(kind="stop_reading", after_messages=1, window_bytes=100, for_s=0.05)
+    async with RawGrpcServer(script, echo, trace=True) as server, peer(server) as seen:
+        await seen.until(SettingsAcknowledged)
+        stream = seen.request(prefixed(b"first") + prefixed(b"more")[:4], end=False)
+        while seen.h2.local_flow_control_window(stream) != 96:  # what was read is given back, the rest is not
+            seen.events.clear()
+            await seen.until(WindowUpdated)
+        seen.h2.send_data(stream, prefixed(b"more")[4:] + prefixed(b"x" * 81))
+        seen.flush()  # 95 of the 100 bytes are used: one more message of the smallest kind goes
+        assert not server.journal.entries(fault="stalled")
+        seen.h2.send_data(stream, prefixed(b""))
+        assert seen.h2.local_flow_control_window(stream) == 0
+        seen.flush()
+        stalled = await server.journal.wait_for(lambda entry: entry.fault == "stalled")
+        assert stalled.detail == "bytes=100 messages=1"
+        await server.journal.wait_for(lambda entry: entry.fault == "resumed")
+        seen.h2.end_stream(stream)
+        seen.flush()
+        await seen.until(StreamEnded)
+        assert seen.of(TrailersReceived)
+    kinds = [entry.fault or entry.detail or str(entry.kind) for entry in server.journal]
+    assert kinds[:9] == [
+        *("received", "chunk", "stop_reading", "result", "stalled", "resumed"),
+        *("chunk", "chunk", "chunk"),
+    ]
+    assert sorted(kinds[9:]) == ["caught_up", "half_closed", "result", "result", "result", "sent"]
+
+
+async def test_who_stops_reading_gives_nothing_on_that_stream_and_everything_on_others() -> None:
+    script = calls(kind="stop_reading", first=1)
+    async with RawGrpcServer(script, echo) as server, peer(server) as seen:
+        held = seen.request(b"", end=False)
+        for _ in range(3):  # 49 152 bytes in all, which is what a window of 65 535 has room for
+            seen.h2.send_data(held, bytes(16_384))
+        seen.flush()
+        for _ in range(4):
+            other = seen.request(prefixed(b"x" * 16_000))
+            while not any(event.stream_id == other for event in seen.of(StreamEnded)):
+                seen.events.clear()
+                await seen.until(StreamEnded)
+        assert seen.h2.local_flow_control_window(held) == 65_535 - 3 * 16_384
+        assert all(event.stream_id != held for event in seen.of(WindowUpdated))
+        seen.h2.reset_stream(held, 8)
+        seen.flush()
+        ended = await server.journal.wait_for(lambda entry: entry.kind is Kind.CANCELLED)
+        assert (ended.call, ended.detail) == (1, "RST_STREAM 8 CANCEL")
+
+
+async def test_a_small_window_is_for_the_calls_that_stop_and_for_connections_that_come() -> None:
+    script = calls(kind="stop_reading", window_bytes=100, first=1)
+    async with RawGrpcServer(script, echo) as server, peer(server) as seen:
+        await seen.until(SettingsAcknowledged)
+        held = seen.request(end=False)
+        seen.request(end=False)
+        await seen.until(WindowUpdated)
+        assert seen.h2.local_flow_control_window(held) == 100 - len(prefixed(b"x"))
+        [opened] = [event for event in seen.of(WindowUpdated) if event.stream_id]
+        assert (opened.stream_id, opened.delta) == (held + 2, 65_535 - 100)
+        server.set_script(calls(kind="stop_reading", window_bytes=50))
+        late = seen.request(end=False)
+        await server.journal.wait_for(lambda entry: entry.call == 3 and entry.fault == "stop_reading")
+        assert server.journal.entries(fault="stop_reading")[-1].detail == "messages=0 window_bytes=100"
+        async with peer(server) as other:
+            await other.until(SettingsAcknowledged)
+            assert other.h2.local_flow_control_window(other.request(b"", end=False)) == 50
+        assert late == held + 4
+
+
+async def test_a_request_that_ends_while_nobody_reads_is_read_to_its_end_later() -> None:
+    script = calls(kind="stop_reading", for_s=0.05)
+    async with RawGrpcServer(script, echo) as server, peer(server) as seen:
+        seen.request(prefixed(b"one") + prefixed(b"two"))
+        await seen.until(StreamEnded)
+        assert [event.data for event in seen.of(DataReceived)] == [prefixed(b"one"), prefixed(b"two")]
+    [resumed] = server.journal.entries(fault="resumed")
+    assert resumed.detail == "held_s=0.000000 bytes=16"
+    assert not server.journal.entries(fault="stalled")
+
+
+async def test_a_call_that_is_cancelled_as_soon_as_it_comes_is_not_served() -> None:
+    served: list[RawCall] = []
+
+    async def answer(call: RawCall) -> bytes | None:
+        served.append(call)
+        return b""
+
+    async with RawGrpcServer(answer=answer) as server, peer(server) as seen:
+        await seen.until(SettingsAcknowledged)
+        seen.h2.reset_stream(seen.request_unsent(), 8)
+        seen.flush()
+        ended = await server.journal.wait_for(lambda entry: entry.kind is Kind.CANCELLED)
+        assert ended.detail == "RST_STREAM 8 CANCEL" and not served
+
+
+async def test_a_caller_that_closes_the_connection_is_told_from_one_that_resets() -> None:
+    async with RawGrpcServer(calls(kind="stop_reading", for_s=30.0), echo) as server:
+        async with peer(server) as seen:
+            seen.request(end=False)
+            await server.journal.wait_for(lambda entry: entry.fault == "stop_reading")
+        ended = await server.journal.wait_for(lambda entry: entry.kind is Kind.CANCELLED)
+        assert ended.detail == "the caller has closed the connection"

@@ -51,14 +51,16 @@ async def grpcio_says(endpoint: str) -> tuple[str, str]:
 async def rpe_says(endpoint: str) -> str:
     client = GrpcPipelineClient(endpoint, GrpcSettings())
     try:
-        await client.execute(ECHO, {"echo": Text("x")}, timeout_s=0.3)
+        result = await client.execute(ECHO, {"echo": Text("x")}, timeout_s=0.3)
     except RpeError as error:
         again = "retryable" if error.retryable else "final"
         done = "maybe executed" if error.maybe_executed else "not executed"
         return f"`{type(error).__name__}`, {again}, {done}"
     finally:
         await client.close()
-    return "served"
+    if not result.outputs:
+        return "served, with nothing"
+    return "served" if result.output == Text("x") else f"served, with {result.output.kind}"
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
