@@ -6,11 +6,10 @@ service has no use for these, and starts without them.
 
 from __future__ import annotations
 
-import socket
-
 import grpc
 
 from rpe.errors import ConfigurationError
+from rpe.transport.listening import bracketed, listening_socket
 
 __all__ = ["Tls", "bind", "new_server", "tls_of"]
 
@@ -32,29 +31,23 @@ def new_server(max_message_bytes: int) -> grpc.aio.Server:
 
 def bind(server: grpc.aio.Server, host: str, port: int, tls: Tls | None) -> str:
     """Bind a server, and return where it will listen. Raises ConfigurationError where that cannot be."""
-    address = f"{_bracketed(host)}:{port}"
+    address = f"{bracketed(host)}:{port}"
     try:
         if port:
             # Tried with a socket of our own: gRPC tells why it failed only on standard error.
-            family, kind, protocol, _, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(found)
-                probe.listen(1)
+            listening_socket(host, port, "a gRPC server").close()
         if tls is None:
             bound = server.add_insecure_port(address)
         else:
             bound = server.add_secure_port(address, _credentials(tls))
-    except (OSError, RuntimeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or (
-            "the address cannot be bound" if tls is None else "no address, or unusable certificates"
-        )
+    except RuntimeError as error:
+        why = "the address cannot be bound" if tls is None else "no address, or unusable certificates"
         raise ConfigurationError(
             f"a gRPC server cannot be started: {why}",
             endpoint=address,
             hint="choose another port, or 0 for any free one",
         ) from error
-    return f"{_bracketed(host)}:{bound}"
+    return f"{bracketed(host)}:{bound}"
 
 
 def tls_of(chain: bytes | None, key: bytes | None, roots: bytes | None) -> Tls | None:
@@ -67,11 +60,6 @@ def tls_of(chain: bytes | None, key: bytes | None, roots: bytes | None) -> Tls |
             hint="give both as PEM, or neither for clear text",
         )
     return chain, key, roots
-
-
-def _bracketed(host: str) -> str:
-    """Return a host as it stands before a port."""
-    return f"[{host}]" if ":" in host else host
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:

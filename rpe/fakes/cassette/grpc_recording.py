@@ -14,8 +14,9 @@ from rpe.errors import ConfigurationError
 from rpe.fakes.cassette.broken import grpc_broken
 from rpe.fakes.cassette.lines import Pair
 from rpe.fakes.cassette.scrubbing import Known
-from rpe.fakes.cassette.upstream import Upstream, bracketed
+from rpe.fakes.cassette.upstream import Upstream
 from rpe.fakes.cassette.writing import CallWriter, CassetteWriter
+from rpe.transport.grpc_binding import bind, new_server
 
 __all__ = ["GrpcRecording"]
 
@@ -67,21 +68,15 @@ class GrpcRecording:
             self._channel = grpc.aio.secure_channel(address, credentials, options=own)
         else:
             self._channel = grpc.aio.insecure_channel(address, options=own)
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *sizes])
+        server = new_server(_LARGEST_MESSAGE)
         server.add_generic_rpc_handlers((_Anything(self._serve),))
-        listens = f"{bracketed(self._host)}:{self._port}"
         try:
-            bound = server.add_insecure_port(listens)
-            if not bound:
-                raise RuntimeError
-        except RuntimeError:
+            self.endpoint = bind(server, self._host, self._port, None)
+        except ConfigurationError:
             await self._channel.close()
-            raise ConfigurationError(
-                "the recorder cannot be started: the address cannot be bound", endpoint=listens
-            ) from None
+            raise
         await server.start()
         self._server = server
-        self.endpoint = f"{bracketed(self._host)}:{bound}"
 
     async def stop(self) -> None:
         """Break off what still runs, and close. Harmless twice."""

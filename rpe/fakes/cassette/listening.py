@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from yarl import URL
 
-from rpe.errors import ConfigurationError
-from rpe.fakes.cassette.upstream import bracketed
+from rpe.transport.listening import BACKLOG, bracketed, listening_socket
 
-__all__ = ["Listening", "bound_socket", "path_of"]
+__all__ = ["Listening", "path_of"]
 
 _CLOSING_S = 0.1
-_BACKLOG = 1024
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -34,13 +31,13 @@ class Listening:
 
     async def start(self) -> None:
         """Bind and serve. Raises ConfigurationError where the address cannot be bound."""
-        sock = bound_socket(self._host, self._port)
+        sock = listening_socket(self._host, self._port)
         # The raw bytes of bodies: what is compressed stays so.
         server = web.Server(self._run, handler_cancellation=True, access_log=None, auto_decompress=False)
         runner = web.ServerRunner(server, shutdown_timeout=_CLOSING_S)
         try:
             await runner.setup()
-            await web.SockSite(runner, sock, backlog=_BACKLOG).start()
+            await web.SockSite(runner, sock, backlog=BACKLOG).start()
         except BaseException:
             sock.close()
             await runner.cleanup()
@@ -69,25 +66,6 @@ class Listening:
             return await self._serve(request)
         finally:
             self._tasks.discard(task)
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at one address. Raises ConfigurationError where that cannot be."""
-    sock: socket.socket | None = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        if sock is not None:
-            sock.close()
-        raise ConfigurationError(
-            f"the server cannot be started: {error.strerror or error}", endpoint=f"{bracketed(host)}:{port}"
-        ) from error
-    return sock
 
 
 def path_of(request: web.BaseRequest) -> str:

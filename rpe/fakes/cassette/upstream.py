@@ -9,8 +9,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from rpe.errors import ConfigurationError
+from rpe.transport.listening import bracketed
 
-__all__ = ["Upstream", "bracketed", "parse_upstream"]
+__all__ = ["Upstream", "parse_upstream"]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -78,8 +79,3 @@ def parse_upstream(url: str, ca: Path | None = None) -> Upstream:
     except OSError as error:
         raise ConfigurationError(f"{ca} cannot be read: {error.strerror}") from error
     return Upstream("grpc" if base == "grpc" else "http", parts.hostname, port, secure, roots)
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it stands before a port."""
-    return f"[{host}]" if ":" in host else host

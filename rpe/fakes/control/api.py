@@ -17,6 +17,7 @@ from rpe.fakes.control.controlled import Controlled, JournalQuery, mapping
 from rpe.fakes.control.faults import OpenFault
 from rpe.fakes.control.health import HealthChange, play, read_timeline
 from rpe.fakes.control.http_forms import Refused, answer, body, nothing, number, refusal, seconds
+from rpe.transport.listening import bracketed, listening_socket
 
 __all__ = ["ControlServer"]
 
@@ -63,22 +64,20 @@ class ControlServer:
     async def start(self) -> None:
         """Bind and serve. Raises ConfigurationError where the address cannot be bound."""
         # A caller that goes away while its answer waits for the journal is waited for no longer.
+        sock = listening_socket(self._host, self._port, "the control API")
         runner = web.AppRunner(
             self._app(), access_log=None, shutdown_timeout=_SHUTDOWN_S, handler_cancellation=True
         )
-        await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port, reuse_port=False)
-            await site.start()
-        except OSError as error:
+            await runner.setup()
+            await web.SockSite(runner, sock).start()
+        except BaseException:
+            sock.close()
             await runner.cleanup()
-            raise ConfigurationError(
-                f"the control API cannot be served: {error.strerror or error}",
-                endpoint=f"{self._host}:{self._port}",
-            ) from error
+            raise
         self._runner = runner
-        host, port = runner.addresses[0][:2]
-        self.endpoint = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        host, port = sock.getsockname()[:2]
+        self.endpoint = f"http://{bracketed(host)}:{port}"
 
     async def stop(self) -> None:
         """Stop serving, heal all faults, and end a timeline of health that is played. Harmless twice."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rpe.clock import SYSTEM_CLOCK, Clock
-from rpe.errors import ConfigurationError
+from rpe.transport.listening import bracketed, listening_socket
 
 if TYPE_CHECKING:
     import ssl
@@ -82,7 +81,7 @@ class ConnectServer:
 
         if self._runner is not None:
             return
-        sock = _bind(self._host, self._port)
+        sock = listening_socket(self._host, self._port, "the HTTP side of the fake")
         runner = web.AppRunner(
             self._application(),
             handler_cancellation=True,
@@ -100,7 +99,7 @@ class ConnectServer:
             await runner.cleanup()
             raise
         self._runner = runner
-        self.endpoint = f"{_bracketed(self._host)}:{sock.getsockname()[1]}"
+        self.endpoint = f"{bracketed(self._host)}:{sock.getsockname()[1]}"
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Take no more calls, give running ones `grace_s` seconds, then cancel them. Harmless twice.
@@ -153,22 +152,3 @@ class ConnectServer:
         app = web.Application(client_max_size=self._max_message_bytes)
         app.router.add_route("*", "/{path:.*}", answer)
         return app
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        # Without the option that would let two servers share the port, and callers reach the wrong one.
-        sock = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the HTTP side of the fake cannot be started: {error.strerror or error}",
-            endpoint=f"{_bracketed(host)}:{port}",
-            hint="choose another port, or 0 for any free one",
-        ) from error
-    sock.setblocking(False)
-    return sock
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -12,7 +12,6 @@ from typing import Any, Self
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from rpe.clock import SYSTEM_CLOCK, Clock
-from rpe.errors import ConfigurationError
 from rpe.fakes.brain import Brain
 from rpe.fakes.journal import Entry, Journal, Kind
 from rpe.fakes.mouth.answers import brain_answer
@@ -27,6 +26,7 @@ from rpe.fakes.mouth.script import (
     WireScript,
     parse_wire_script,
 )
+from rpe.transport.listening import listening_socket
 from rpe.transport.ports import ATTEMPT_KEY, OPERATION_KEY
 
 __all__ = ["RawGrpcServer"]
@@ -100,13 +100,7 @@ class RawGrpcServer:
         """Bind and serve. Raises ConfigurationError where that cannot be. Harmless where it runs."""
         if self._listening is not None:
             return
-        try:
-            listening = socket.create_server((self._host, self._port), backlog=_BACKLOG)
-        except OSError as error:
-            raise ConfigurationError(
-                f"a raw server cannot be started: {error.strerror}", endpoint=f"{self._host}:{self._port}"
-            ) from error
-        listening.setblocking(False)
+        listening = listening_socket(self._host, self._port, "a raw server")
         self._listening = listening
         self._port = listening.getsockname()[1]
         self._endpoint = f"{self._host}:{self._port}"

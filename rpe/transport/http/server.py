@@ -10,12 +10,12 @@ from typing import Self
 
 from aiohttp import web
 
-from rpe.errors import ConfigurationError
 from rpe.transport.http.idle import IdleConnections
 from rpe.transport.http.running import RunningRequests
 from rpe.transport.http.serving_calls import Routes
 from rpe.transport.http.sessions import Sessions
 from rpe.transport.http.tls import server_context
+from rpe.transport.listening import BACKLOG, bracketed, listening_socket
 from rpe.transport.serving import PipelineHandler, ServerSettings
 
 __all__ = ["HttpPipelineServer"]
@@ -64,7 +64,7 @@ class HttpPipelineServer:
             return
         settings = self._settings
         context = server_context(settings)
-        sock = _bind(settings.host, settings.port)
+        sock = listening_socket(settings.host, settings.port, "an HTTP server")
         runner = web.AppRunner(
             self._application(), handler_cancellation=True, access_log=None, shutdown_timeout=_CLOSING_S
         )
@@ -76,7 +76,7 @@ class HttpPipelineServer:
             await runner.cleanup()
             raise
         self._runner = runner
-        self.endpoint = f"{_bracketed(settings.host)}:{sock.getsockname()[1]}"
+        self.endpoint = f"{bracketed(settings.host)}:{sock.getsockname()[1]}"
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Take no more calls, give running ones `grace_s` seconds, then cancel them and wait for their end.
@@ -119,31 +119,4 @@ class HttpPipelineServer:
 
 
 async def _listen(runner: web.AppRunner, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-    await web.SockSite(runner, sock, ssl_context=context, backlog=_BACKLOG).start()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a socket at one address: asyncio would take all those of a name, each at a port of its own."""
-    sock: socket.socket | None = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-        # A port can be taken again at once, though connections of a server before linger on it.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-        # Two sockets may bind one port with that option; only one of them can listen.
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        if sock is not None:
-            sock.close()
-        raise ConfigurationError(
-            f"an HTTP server cannot be started: {error.strerror or error}",
-            endpoint=f"{_bracketed(host)}:{port}",
-            hint="choose another port, or 0 for any free one",
-        ) from error
-    return sock
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    await web.SockSite(runner, sock, ssl_context=context, backlog=BACKLOG).start()

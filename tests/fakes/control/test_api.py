@@ -60,7 +60,7 @@ async def test_a_port_that_is_taken_is_told_and_nothing_is_left_behind() -> None
     before = asyncio.all_tasks()
     async with FakeServer() as fake, ControlServer(controlled(fake)) as server:
         other = ControlServer(controlled(fake), port=int(server.endpoint.rpartition(":")[2]))
-        with pytest.raises(ConfigurationError, match="cannot be served"):
+        with pytest.raises(ConfigurationError, match="cannot be started"):
             await other.start()
         await other.stop()
     await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from aiohttp import WSCloseCode, web
 
 from rpe.clock import SYSTEM_CLOCK
 from rpe.errors import ConfigurationError
+from rpe.transport.listening import bracketed
 from rpe.transport.webrtc.signalling.certificates import server_context
 from rpe.transport.webrtc.signalling.errors import Code, SignallingError
 from rpe.transport.webrtc.signalling.hub import SignallingHub
@@ -66,7 +67,7 @@ class WebSocketSignalling:
         app = web.Application()
         app.router.add_get(self._path, self._serve)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_GOODBYE_S)
-        where = f"{_bracketed(self._host)}:{self._port}"
+        where = f"{bracketed(self._host)}:{self._port}"
         try:
             await runner.setup()
             await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
@@ -81,7 +82,7 @@ class WebSocketSignalling:
             await runner.cleanup()
             raise
         self._runner = runner
-        self.endpoint = f"{_bracketed(self._host)}:{runner.addresses[0][1]}"
+        self.endpoint = f"{bracketed(self._host)}:{runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Say goodbye to every client, within half a second, and stop. Harmless where it does not run.
@@ -149,7 +150,3 @@ def _refused(error: SignallingError) -> web.Response:
     if error.code == Code.UNAUTHENTICATED:
         return web.Response(status=401, text=error.message, headers={"WWW-Authenticate": "Bearer"})
     return web.Response(status=503, text=error.message)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
