@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import load_workers
 from benchmarks.harness import Row, median, server_process
 from rpe.wire.generated.remotemedia.v1 import common_pb2, execution_pb2
 
@@ -26,7 +27,8 @@ WARM_UP_S = 1.5
 SECONDS = 3.0
 ROUNDS = 3
 USERS = Path(__file__).with_name("load_users.py")
-ARMS = ("plain", "client", "Closed", "Classic", "plain open", "Open")
+ARMS = ("plain", "client", "Caller", "Closed", "Classic", "plain open", "Open")
+WORKERS = (1, 2)
 
 
 def request() -> execution_pb2.ExecuteRequest:
@@ -136,10 +138,13 @@ def measure(arm: str, address: str, seconds: float) -> float:
 def run() -> list[Row]:
     """Measure every arm in turn, `ROUNDS` times, and compare the medians."""
     costs: dict[str, list[float]] = {arm: [] for arm in (*ARMS, "plain again")}
+    crews: dict[int, list[load_workers.Figures]] = {workers: [] for workers in WORKERS}
     with server_process("benchmarks.echo_server", "1") as words:
         for _ in range(ROUNDS):
             for arm, found in costs.items():
                 found.append(measure(arm.removesuffix(" again"), words[0], SECONDS))
+            for workers, runs in crews.items():
+                runs.append(load_workers.measure(workers, words[0], int(words[1]), CALLERS, SECONDS))
     us = {arm: median(found) for arm, found in costs.items()}
 
     def row(what: str, arm: str, beside: str, at_least: float | None = None) -> Row:
@@ -149,20 +154,22 @@ def run() -> list[Row]:
             Row(what, figure) if at_least is None else Row(what, figure, f">= {at_least}", share >= at_least)
         )
 
+    def over(what: str, arm: str) -> Row:
+        share = us["Classic"] / us[arm]
+        return Row(f"{what}, calls per CPU second over Locust's example", f"{share:.2f}", "> 1", share > 1)
+
     return [
         Row(f"plain grpc.aio, {CALLERS} callers in a loop: client CPU", f"{us['plain']:.0f} us a call"),
         row("null arm: the same again", "plain again", "plain"),
         row("our client, in the same loops", "client", "plain"),
-        row(f"PipelineUser in Locust, {CALLERS} users (closed loop)", "Closed", "plain", 0.75),
+        row(f"CallerUser in Locust, {CALLERS} users (closed loop in the engine)", "Caller", "plain", 0.75),
+        row(f"PipelineUser in Locust, {CALLERS} users (closed loop of greenlets)", "Closed", "plain"),
         row(f"Locust's own gRPC example style, {CALLERS} users", "Classic", "plain"),
+        over("CallerUser", "Caller"),
+        over("PipelineUser", "Closed"),
         Row(f"plain grpc.aio, {RATE_PER_S:g} arrivals/s", f"{us['plain open']:.0f} us a call"),
         row(f"ArrivalUser in Locust, {RATE_PER_S:g} arrivals/s (open loop)", "Open", "plain open", 0.75),
-        Row(
-            "PipelineUser, calls per CPU second over Locust's example",
-            f"{us['Classic'] / us['Closed']:.2f}",
-            "> 1",
-            us["Classic"] > us["Closed"],
-        ),
+        *load_workers.rows(crews, CALLERS),
     ]
 
 

@@ -1,6 +1,7 @@
 """The users of `benchmarks.load`: one of the classes below makes load, and its process says what that cost.
 
-For Locust, in a process that gevent has patched: `RPE_BENCH_ARM` names the class, `RPE_BENCH_S` the seconds.
+For Locust, in a process that gevent has patched: `RPE_BENCH_ARM` names the class, `RPE_BENCH_S` the seconds
+(where it is not set, someone else measures).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from locust.env import Environment
 
 from benchmarks.load import RATE_PER_S, TEXT, WARM_UP_S, request
 from rpe import Manifest, Text
-from rpe.locust import ArrivalUser, Execution, PipelineUser
+from rpe.locust import ArrivalUser, CallerUser, Execution, PipelineUser
 from rpe.wire.generated.remotemedia.v1 import execution_pb2_grpc
 
 ARM = os.environ["RPE_BENCH_ARM"]
@@ -37,6 +38,13 @@ class Closed(PipelineUser):
     @task
     def echo(self) -> None:
         self.execute(ECHO, DATA, keep=False)
+
+
+class Caller(CallerUser):
+    abstract = ARM != "Caller"
+
+    def work(self) -> Execution:
+        return Execution(ECHO, DATA)
 
 
 class Open(ArrivalUser):
@@ -98,6 +106,9 @@ def _cpu_s() -> float:
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _measure(environment: Environment, **_: Any) -> None:
+    if "RPE_BENCH_S" not in os.environ:
+        return
+
     def measure() -> None:
         gevent.sleep(WARM_UP_S)
         found = []

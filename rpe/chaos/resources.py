@@ -17,7 +17,7 @@ __all__ = ["Snapshot", "settled_snapshot", "take_snapshot"]
 PASSING = ("tasks", "children", "sockets")
 """What is given back within moments. Threads and descriptors that a library starts at first use stay."""
 
-SETTLE_S = 1.0
+SETTLE_S = 3.0
 """How long resources that are being given back may take: sockets close and threads end a little later."""
 
 

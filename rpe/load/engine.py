@@ -24,6 +24,7 @@ from rpe.data import RuntimeData
 from rpe.errors import RpeError, redact
 from rpe.load.calls import CALL, AttemptSamples, Call, Outcomes, execute, stream
 from rpe.load.frames import Frame, FrameReader, pack, pack_done, unpack_again
+from rpe.load.loops import Loop
 from rpe.load.messages import (
     brief,
     config_from_json,
@@ -32,7 +33,7 @@ from rpe.load.messages import (
     unpack_data,
 )
 from rpe.load.recording import Recorder
-from rpe.load.schedules import Schedule
+from rpe.load.schedules import Pauses, Schedule
 from rpe.load.sources import Source
 from rpe.manifest.model import Manifest
 
@@ -77,7 +78,7 @@ class Engine:
         self._data: dict[int, RuntimeData] = {}
         self._calls: dict[int, tuple[list[Call], asyncio.Task[None]]] = {}
         self._orders: dict[int, Order] = {}
-        self._sources: dict[int, Source] = {}
+        self._driven: dict[int, Source | Loop] = {}
         self._recorder = Recorder(clock.now())
         self._answers: list[bytes] = []
         self._flushing = False
@@ -115,11 +116,12 @@ class Engine:
                 self._orders[head["id"]] = head
             case "stream":
                 self._start(head["call"], head, self._stream(head))
-            case "arrive":
-                self._start(head["call"], head, self._arrive(head))
+            case "arrive" | "loop":
+                self._start(head["call"], head, self._drive(head))
             case "halt":
-                if source := self._sources.get(head["call"]):
-                    source.halt()
+                await self._clock.sleep(0)  # what was ordered in the same breath comes to be
+                if driven := self._driven.get(head["call"]):
+                    driven.halt()
             case "clock":
                 self._recorder.restart(head["zero_s"])
             case "flush":
@@ -232,8 +234,8 @@ class Engine:
             call, client, clock, manifest, chunks, every_s, timeout_s, repeatable, keep, due_s
         )
 
-    async def _arrive(self, head: dict[str, Any]) -> None:
-        """Run a source until it ends or is halted; each arrival takes the next of its works, in turn."""
+    async def _drive(self, head: dict[str, Any]) -> None:
+        """Run a source or a loop until it ends or is halted. Its works take turns."""
         number, client = head["call"], head["client"]
         works = [
             (each["op"], self._named(client, each["name"]), self._work(each | {"client": client}))
@@ -244,19 +246,24 @@ class Engine:
 
         def work(due_s: float) -> Coroutine[Any, Any, None]:
             _, call, start = next(turn)
-            return _arrival(call, start, due_s)
+            return _due(call, start, due_s)
 
         def missed(due_s: float) -> None:
             kind, call, _ = next(turn)
             self._recorder.miss(kind, call.name, due_s)
 
-        due_s = Schedule(**head["schedule"]).due_s(self._clock.now())
-        source = Source(due_s, work, missed, max_in_flight=head["max_in_flight"], clock=self._clock)
-        self._sources[number] = source
+        clock = self._clock
+        driven: Source | Loop
+        if head["op"] == "loop":
+            driven = Loop(Pauses(**head["pauses"]).each_s(), work, clock=clock)
+        else:
+            due_s = Schedule(**head["schedule"]).due_s(clock.now())
+            driven = Source(due_s, work, missed, max_in_flight=head["max_in_flight"], clock=clock)
+        self._driven[number] = driven
         try:
-            tally = await source.run()
+            tally = await driven.run()
         finally:
-            del self._sources[number]
+            del self._driven[number]
         self._answer({"call": number, "tally": asdict(tally)})
 
     def _call(self, number: int) -> Call:
@@ -305,7 +312,7 @@ class Engine:
         self._writer.write(b"".join(answers))
 
 
-async def _arrival(call: Call, work: Work, due_s: float) -> None:
+async def _due(call: Call, work: Work, due_s: float) -> None:
     CALL.set(call)
     await work(call, due_s)
 

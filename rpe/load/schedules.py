@@ -1,16 +1,16 @@
-"""What a source of arrivals is told: how often, from when, until when."""
+"""When work is due: of a source, by its rate; of a closed loop, so long after the last of it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import repeat, takewhile
 from random import Random
 
 from rpe.load.arrivals import Ramp, Rate, Steady, constant, poisson
 
-__all__ = ["ARRIVALS", "Schedule"]
+__all__ = ["ARRIVALS", "Pauses", "Schedule"]
 
 ARRIVALS = ("constant", "poisson")
 
@@ -62,3 +62,39 @@ class Schedule:
             return instants
         stop_s = zero_s + self.stop_s
         return takewhile(lambda instant: instant < stop_s, instants)
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long a closed loop waits after each of its works. Raises ValueError where that cannot be.
+
+    Arguments:
+        wait_s: seconds; or the least and the most of them, between which all are equally likely.
+        seed: what they are drawn from.
+    """
+
+    wait_s: float | tuple[float, float] = 0.0
+    seed: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.wait_s, int | float) and len(self.wait_s) != 2:
+            raise ValueError(
+                f"a pause is one number of seconds, or the least and the most, not {self.wait_s}"
+            )
+        least_s, most_s = self._bounds_s()
+        if not (0 <= least_s <= most_s and math.isfinite(most_s)):
+            raise ValueError(f"a pause takes a number of seconds from 0 on, and not {self.wait_s}")
+
+    def each_s(self) -> Iterator[float]:
+        """Yield the pauses, in seconds, without end."""
+        least_s, most_s = self._bounds_s()
+        if least_s == most_s:
+            return repeat(least_s)
+        rng = Random(self.seed)
+        return (rng.uniform(least_s, most_s) for _ in repeat(None))
+
+    def _bounds_s(self) -> tuple[float, float]:
+        if isinstance(self.wait_s, int | float):
+            return self.wait_s, self.wait_s
+        least_s, most_s = self.wait_s
+        return least_s, most_s

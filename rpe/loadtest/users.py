@@ -13,7 +13,7 @@ from rpe.chaos.workload.inputs import pieces_of
 from rpe.chaos.workload.plan import WorkloadPlan
 from rpe.load.messages import settings_from_json
 from rpe.locust import ArrivalUser
-from rpe.locust.arrivals import Execution, Session, Work
+from rpe.locust.work import Execution, Session, Work
 from rpe.manifest.model import Manifest
 
 __all__: list[str] = []

@@ -15,13 +15,16 @@ made in a process that is not patched (`rpe.load`).
 from __future__ import annotations
 
 from rpe.locust import telling
-from rpe.locust.arrivals import ArrivalUser, Execution, Session
+from rpe.locust.arrivals import ArrivalUser
 from rpe.locust.bridge import EngineFailed
+from rpe.locust.callers import CallerUser
 from rpe.locust.replies import Reply, StreamReply
 from rpe.locust.user import PipelineUser
+from rpe.locust.work import Execution, Session
 
 __all__ = [
     "ArrivalUser",
+    "CallerUser",
     "EngineFailed",
     "Execution",
     "PipelineUser",

@@ -102,7 +102,7 @@ async def test_latencies_add_up_and_do_not_lower_throughput(subject: Subject) ->
         sending = asyncio.create_task(server.send(data))
         assert await client.exactly(len(data)) == data
         await sending
-    assert 0.1 - CLOCK_S <= watch.took_s < 0.1 + SLACK_S
+    assert 0.09 <= watch.took_s < 0.1 + SLACK_S  # more than either of the two alone
 
 
 async def test_an_end_stays_behind_delayed_bytes(subject: Subject) -> None:

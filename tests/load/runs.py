@@ -8,14 +8,18 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from rpe.fakes import Kind
+from rpe.fakes.journal import Entry
 
 __all__ = [
     "HEADLESS",
@@ -23,6 +27,7 @@ __all__ = [
     "LOADTESTS",
     "LOCUST",
     "Run",
+    "at_once",
     "engine_of",
     "finished",
     "locust",
@@ -132,3 +137,13 @@ async def engine_of(pid: int) -> psutil.Process:
                     if "rpe.load.engine" in child.cmdline():
                         return child
             await asyncio.sleep(0.05)
+
+
+def at_once(entries: Iterable[Entry], last: int = 0) -> int:
+    """Return how many calls a server had under way at the same time, at most.
+
+    `last` asks for so many of the latest beginnings and ends alone; 0 for all.
+    """
+    steps = {Kind.RECEIVED: 1, Kind.SENT: -1, Kind.FAILED: -1, Kind.CANCELLED: -1}
+    found = [steps[each.kind] for each in entries if each.method == "execute" and each.kind in steps]
+    return max(list(accumulate(found))[-last:], default=0)

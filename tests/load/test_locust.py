@@ -141,22 +141,26 @@ async def test_an_engine_ends_with_a_locust_that_is_killed() -> None:
 
 
 LEAVING = """
+import os
 from locust import LoadTestShape
 
 class Leave(LoadTestShape):
     def tick(self):
-        return (1, 1) if self.get_run_time() < 1 else (0, 1)
+        return (0 if os.path.exists(os.environ["LEAVE"]) else 1, 1)
 """
 
 
 async def test_a_user_that_is_stopped_takes_its_call_with_it(tmp_path: Path) -> None:
     locustfile = tmp_path / "leaving.py"
     locustfile.write_text(UNARY.read_text() + LEAVING)
+    leave = tmp_path / "leave"
     async with (
         FakeProcess(behaviour={"hang": {}}) as fake,
-        locust(locustfile, *HEADLESS, env={"RPE_ENDPOINTS": fake.endpoint}) as process,
+        locust(locustfile, *HEADLESS, env={"RPE_ENDPOINTS": fake.endpoint, "LEAVE": str(leave)}) as process,
     ):
         engine = await engine_of(process.pid)
+        await called(fake, 1)  # a user that left before would have no call to take with it
+        leave.touch()
         await called(fake, 1, kind=Kind.CANCELLED)
         assert engine.is_running()  # so it was not its end that cancelled the call
 
@@ -192,20 +196,19 @@ async def test_a_master_and_two_workers(tmp_path: Path) -> None:
     bound = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
     master = ("--master", *bound, "--expect-workers", "2", *HEADLESS, *FOUR)
     worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
-    async with FakeProcess() as fake:
-        env = {"RPE_ENDPOINTS": fake.endpoint}
+    # Each has a server of its own: of a common one nobody could tell whether both of them have called.
+    async with FakeProcess() as one, FakeProcess() as other:
         async with (
             locust(UNARY, *master, env={"RPE_LOAD_RESULT": str(tmp_path / "result")}) as first,
-            locust(UNARY, *worker, env=env) as second,
-            locust(UNARY, *worker, env=env) as third,
+            locust(UNARY, *worker, env={"RPE_ENDPOINTS": one.endpoint}) as second,
+            locust(UNARY, *worker, env={"RPE_ENDPOINTS": other.endpoint}) as third,
         ):
-            await engine_of(second.pid)
-            await engine_of(third.pid)
-            await called(fake, 40)
+            await called(one, 20)
+            await called(other, 20)
             first.terminate()
             run = await finished(first)
             workers = [await finished(each) for each in (second, third)]
-        seen = await calls_at(fake)
+        seen = await calls_at(one) + await calls_at(other)
     assert run.code == 0, run.output
     assert [each.code for each in workers] == [0, 0]
     result = read_results(tmp_path / "result")

@@ -103,9 +103,10 @@ async def test_what_ends_before_its_time_ends_the_run(which: str, make: Make) ->
     cluster = make(code)
     with pytest.raises(LoadRunBroken, match=words):
         async with cluster:
-            began_s = await cluster.start()
-            pids = [process.pid for process in cluster.processes]
-            await cluster.watch(began_s + 60)
+            try:
+                await cluster.watch(await cluster.start() + 60)
+            finally:
+                pids = [process.pid for process in cluster.processes]
     assert_gone(pids)
 
 
@@ -130,8 +131,8 @@ async def test_what_cannot_begin_says_why(make: Make) -> None:
 async def test_what_does_not_end_is_killed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "ENDS_WITHIN_S", 0.2)
     monkeypatch.setattr(processes_module, "GRACE_S", 0.1)
-    cluster = make("signal.signal(15, signal.SIG_IGN)\nif not worker: begin(); time.sleep(60)")
-    with pytest.raises(LoadRunBroken, match="master did not end within"):
+    cluster = make("signal.signal(15, signal.SIG_IGN)\nif not worker: begin()\ntime.sleep(60)")
+    with pytest.raises(LoadRunBroken, match="master, worker-1 did not end within"):
         async with cluster:
             await cluster.start()
             pids = [process.pid for process in cluster.processes]

