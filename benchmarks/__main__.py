@@ -22,8 +22,10 @@ PARTS = {
     "fresh": "A fresh WebRTC peer",
     "hops": "What a streaming hop adds",
     "streams": "Fifty streams of paced audio",
+    "fakes": "Fakes beside a bare server of grpc.aio",
+    "load": "What a call costs in a load test",
 }
-_PACKAGES = ("grpcio", "aiohttp", "aiortc", "uvloop", "tenacity", "purgatory", "aiobreaker")
+_PACKAGES = ("grpcio", "aiohttp", "aiortc", "uvloop", "tenacity", "purgatory", "aiobreaker", "locust")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 

@@ -23,6 +23,8 @@ from rpe.errors import ConfigurationError
 __all__ = ["serve"]
 
 DEFAULT_GRPC_PORT = 50051
+_GARBAGE_AFTER = 50_000
+"""How many objects are added before the youngest are looked through: at the start, hardly any is garbage."""
 
 
 @told
@@ -79,7 +81,9 @@ def serve(
 ) -> None:
     """Serve fakes from files until SIGTERM or Ctrl-C, and read the files anew when they change."""
     import asyncio
+    import gc
 
+    gc.set_threshold(_GARBAGE_AFTER)
     from rpe.fakes.control.what import is_pipeline, named_file
 
     path = named_file(what)

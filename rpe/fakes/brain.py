@@ -19,7 +19,7 @@ from rpe.fakes.graph import Graph
 from rpe.fakes.journal import Entry, Journal, Kind
 from rpe.fakes.media import MediaLine
 from rpe.fakes.nodes import BUILT_IN, NodeFailed, NodeFunction
-from rpe.fakes.record import CallRecord, hashes
+from rpe.fakes.record import CallRecord
 from rpe.fakes.service import CallService, ServerLoad
 from rpe.fakes.service_work import work
 from rpe.fakes.session import FakeSession
@@ -97,7 +97,7 @@ class Brain:
     async def execute(self, call: ServerCall, manifest: Manifest, inputs: Mapping[str, RuntimeData]) -> Reply:
         """Answer a unary execution as the script has it."""
         record = self._record(call)
-        with record.kept(hashes(inputs)), self._in_flight():
+        with record.kept(record.hashes(inputs)), self._in_flight():
             started_s = self._clock.now()
             async with self._admitted(call, record) as (plan, rng, _):
                 reply = await self._answer(plan, rng, record, manifest, inputs, started_s)
@@ -105,13 +105,15 @@ class Brain:
             if isinstance(reply, ApplicationError):
                 record.failed(reply)
             else:
-                record.write(Kind.SENT, content=hashes(reply.outputs) if isinstance(reply, Answer) else None)
+                record.write(
+                    Kind.SENT, content=record.hashes(reply.outputs) if isinstance(reply, Answer) else None
+                )
             return reply
 
     async def stream(self, call: ServerCall, session: ServerSession) -> None:
         """Serve a session as the script has it."""
         record = self._record(call)
-        with record.kept(hashes(session.inputs)), self._in_flight():
+        with record.kept(record.hashes(session.inputs)), self._in_flight():
             async with self._admitted(call, record) as (plan, rng, behaviour):
                 try:
                     _fail_by_script(plan, record)
@@ -224,7 +226,7 @@ class Brain:
             self._number += 1
         rng = call_rng(self._seed, name, number)
         plan = decide(behaviour, number, rng)
-        if behaviour.http != _NO_HTTP:
+        if behaviour.http.model_fields_set and behaviour.http != _NO_HTTP:
             http_rng = call_rng(self._seed, f"{name}/http", number)
             plan = replace(plan, http=decide_http(behaviour.http, number, http_rng))
         if (media := decide_media(behaviour.media, self._seed, name, number)) is not None:

@@ -16,7 +16,7 @@ from rpe.fakes.journal import Kind
 from rpe.fakes.media import MediaLine, Outgoing
 from rpe.fakes.media_script import EndMissing
 from rpe.fakes.nodes import NodeFailed
-from rpe.fakes.record import CallRecord, hashes
+from rpe.fakes.record import CallRecord
 from rpe.fakes.service_work import work
 from rpe.transport.serving import (
     ApplicationError,
@@ -88,7 +88,7 @@ class FakeSession:
 
     async def _take(self, chunk: ReceivedChunk) -> None:
         data = chunk.data if isinstance(chunk.data, Mapping) else {chunk.node_id: chunk.data}
-        self._record.write(Kind.CHUNK, sequence=chunk.sequence, content=hashes(data))
+        self._record.write(Kind.CHUNK, sequence=chunk.sequence, content=self._record.hashes(data))
         started_s = self._clock.now()
         if self._latency is not None:
             latency_s = self._latency.draw_s(self._rng)
@@ -132,7 +132,7 @@ class FakeSession:
             await self._send_corrupted(corrupt, sequence, outputs, spent_ms)
         else:
             damage = self._disturb(sequence)
-            self._record.write(Kind.RESULT, sequence=sequence, content=hashes(outputs))
+            self._record.write(Kind.RESULT, sequence=sequence, content=self._record.hashes(outputs))
             await self._session.send(sequence, outputs, processing_ms=spent_ms, damage=damage)
         self._results += 1
         await self._follow_script()
@@ -177,7 +177,7 @@ class FakeSession:
             return
         if corrupt.mode is CorruptMode.WRONG_OUTPUT:
             outputs = strangers(outputs)
-        self._record.write(Kind.RESULT, sequence=sequence, content=hashes(outputs))
+        self._record.write(Kind.RESULT, sequence=sequence, content=self._record.hashes(outputs))
         damage = DAMAGE.get(corrupt.mode)
         await self._session.send(sequence, outputs, processing_ms=spent_ms, damage=damage)
 

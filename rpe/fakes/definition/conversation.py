@@ -12,7 +12,7 @@ from rpe.fakes.definition.calls import Call, chance
 from rpe.fakes.definition.ending import Begin, CallEnded, Metadata, Outgoing, Send, Take
 from rpe.fakes.definition.functions import CallInfo
 from rpe.fakes.definition.messages import MessageTemplate, TemplateFailed
-from rpe.fakes.definition.parts import AnswerPlan, DelayPlan, FailurePlan, StreamedPlan
+from rpe.fakes.definition.parts import NO_DELAY, AnswerPlan, DelayPlan, FailurePlan, StreamedPlan
 from rpe.fakes.definition.script import play
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ class Conversation:
 
     async def _stream(self, messages: tuple[StreamedPlan, ...]) -> None:
         for item in messages:
-            await self.pause(item.delay)
+            if item.delay is not NO_DELAY:
+                await self.pause(item.delay)
             await self.send_filled(item.message)
 
     async def _each(self, answer: AnswerPlan, request: Message) -> None:

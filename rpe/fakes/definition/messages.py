@@ -17,6 +17,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from rpe.fakes.definition.filling import Filling, Text, plain_filling
 from rpe.fakes.definition.fitting import misfit
 from rpe.fakes.definition.paths import MISSING, FieldPath, PathWrong, element_of, is_map, map_parts
 from rpe.fakes.definition.problems import Found
@@ -85,14 +86,17 @@ class MessageTemplate:
     form: Any
     fixed: Message | None
     fixed_bytes: bytes = b""
+    filling: Filling | None = None
 
     def message(self, request: Message) -> Message:
         """Return the message for a request; not to be changed. Raises TemplateFailed."""
         if self.fixed is not None:
             return self.fixed
         try:
+            if self.filling is not None:
+                return self.filling.message(request)
             return parsed(self.type, _filled(self.form, request))
-        except ParseError as error:
+        except (ParseError, ValueError) as error:
             raise TemplateFailed(f"what the request holds does not fit into the answer: {error}") from error
 
 
@@ -143,7 +147,21 @@ def read_message(
         return None, [(path, str(error))]
     except Exception as error:  # EncodeError, of a class that differs between protobuf's engines
         return None, [(path, f"{error}")]
-    return MessageTemplate(made, read, fixed, wire), []
+    filling = _filling(read, made) if reader.places else None
+    return MessageTemplate(made, read, fixed, wire, filling), []
+
+
+def _filling(form: Any, made: type[Message]) -> Filling | None:
+    kind: Any = made.DESCRIPTOR
+    return plain_filling(form, kind, _is_place, _text_of, partial(parsed, made))
+
+
+def _is_place(form: Any) -> bool:
+    return isinstance(form, _Place)
+
+
+def _text_of(form: Any) -> Text | None:
+    return form.template.text if isinstance(form, _Place) and form.wants_text else None
 
 
 class _Reader:

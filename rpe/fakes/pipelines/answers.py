@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from rpe.data import Audio, Json, RuntimeData, Text
 from rpe.errors import DataValidationError
-from rpe.fakes.definition.functions import FunctionFinder, FunctionWrong
 from rpe.fakes.definition.problems import Found
 from rpe.fakes.nodes import BUILT_IN, NodeCall, NodeFunction, NodeOutput
 from rpe.fakes.pipelines import speech, tones, transcript, translation
 from rpe.fakes.pipelines.mistakes import mistakes
 from rpe.fakes.pipelines.ready import READY, bind
 
-__all__ = ["read_answer"]
+if TYPE_CHECKING:
+    from rpe.fakes.definition.functions import FunctionFinder
+
+__all__ = ["Functions", "read_answer"]
 
 _READY_MADE = (speech, transcript, translation, tones)
 """The modules that register what is ready-made."""
@@ -27,16 +29,32 @@ _HOW = "{is: NAME, ...}, {text: ...}, {json: ...}, {audio: FILE} or a function a
 Answered = tuple[NodeFunction | None, list[Found]]
 
 
-def read_answer(given: Any, folder: Path, functions: FunctionFinder) -> Answered:
+class Functions:
+    """Finds the functions in Python of one file, looking in its folder for those that cannot be imported."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._finder: FunctionFinder | None = None
+
+    def read(self, given: Any) -> Answered:
+        """Return the function of that name (or that is given itself), or what is wrong with it."""
+        # What finds them takes as long to import as most of a pipeline does, and few files name any.
+        from rpe.fakes.definition.functions import FunctionFinder, FunctionWrong
+
+        self._finder = self._finder or FunctionFinder(self._folder)
+        try:
+            return cast(NodeFunction, self._finder.find(given).function), []
+        except FunctionWrong as error:
+            return None, [((), str(error))]
+
+
+def read_answer(given: Any, folder: Path, functions: Functions) -> Answered:
     """Return the function of a node as it is written, or what is wrong with it.
 
     `folder` is where the files of sound are looked for, `functions` finds those in Python.
     """
     if isinstance(given, str) or callable(given):
-        try:
-            return cast(NodeFunction, functions.find(given).function), []
-        except FunctionWrong as error:
-            return None, [((), str(error))]
+        return functions.read(given)
     if not isinstance(given, dict):
         return None, [((), f"a node is {_HOW}")]
     kinds = [key for key in ("is", "text", "json", "audio") if key in given]

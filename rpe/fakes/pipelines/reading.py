@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rpe.errors import ConfigurationError, ManifestInvalid
-from rpe.fakes.definition.functions import FunctionFinder
 from rpe.fakes.definition.problems import DefinitionInvalid, Found, told_problems, told_yaml
 from rpe.fakes.nodes import NodeFunction
-from rpe.fakes.pipelines.answers import read_answer
+from rpe.fakes.pipelines.answers import Functions, read_answer
 from rpe.fakes.pipelines.mistakes import mistakes
 from rpe.fakes.pipelines.model import PipelineDefinition, PipelineDocument
 from rpe.lined_yaml import LinedDocument, LinedYamlError, load_lined, unlined
@@ -78,7 +77,7 @@ def _checked(document: LinedDocument, source: str, folder: Path) -> PipelineDefi
 def _nodes(given: Any, folder: Path) -> tuple[dict[str, NodeFunction], list[Found]]:
     nodes: dict[str, NodeFunction] = {}
     found: list[Found] = []
-    functions = FunctionFinder(folder)
+    functions = Functions(folder)
     for name, answer in given.items() if isinstance(given, dict) else ():
         function, wrong = read_answer(answer, folder, functions)
         found += [(("nodes", name, *path), text) for path, text in wrong]
