@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ async def example(*arguments: object) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "examples.voice", *map(str, arguments)),
         cwd=ROOT,
+        env=os.environ
+        | {"GRPC_VERBOSITY": "NONE"},  # its core has something to say of servers that are killed
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -11,9 +11,10 @@ __all__ = ["CHECK"]
 
 NAME = "leaks"
 
-TOLERANCE = {"tasks": 0, "sockets": 0, "children": 0, "fds": 4, "threads": 4}
+TOLERANCE = {"tasks": 0, "sockets": 0, "children": 0, "fds": 8, "threads": 4}
 """How much more may be held at the end than before. Wire libraries start a few threads and
-their wake-up descriptors at first use, and keep them for the life of the process."""
+their wake-up descriptors at first use, and keep them for the life of the process: of descriptors
+gRPC has been seen to keep six where connections were broken on a busy machine."""
 
 
 def leaks(history: History, plan: Plan) -> CheckResult:
