@@ -114,7 +114,7 @@ def serve(
         _refuse(
             "definitions of services", {"--webrtc-port": "webrtc" in ports, "--allow-scripts": allow_scripts}
         )
-        from rpe.fakes.definition.standalone import serve as serve_definitions
+        from rpe.fakes.control.definition_process import serve as serve_definitions
 
         serving = serve_definitions(
             path,

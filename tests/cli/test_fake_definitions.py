@@ -109,7 +109,7 @@ def test_serve_answers_until_it_is_told_to_end(proto: Path, tmp_path: Path, endi
 
 def test_serving_imports_no_other_wire(proto: Path, tmp_path: Path) -> None:
     check = (
-        "import sys, rpe.fakes.definition.standalone, rpe.cli.fake_definitions\n"
+        "import sys, rpe.fakes.control.definition_process, rpe.cli.fake_definitions\n"
         "print([name for name in ('aiortc', 'aiohttp', 'av', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

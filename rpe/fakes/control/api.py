@@ -15,8 +15,8 @@ from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError, RpeError, redact
 from rpe.fakes.control.controlled import Controlled, JournalQuery, mapping
 from rpe.fakes.control.faults import OpenFault
-from rpe.fakes.control.health import HealthChange, play, read_timeline
 from rpe.fakes.control.http_forms import Refused, answer, body, nothing, number, refusal, seconds
+from rpe.fakes.health import HealthChange, play, read_timeline
 from rpe.transport.listening import bracketed, listening_socket
 
 __all__ = ["ControlServer"]

@@ -13,7 +13,6 @@ from rpe.errors import ConfigurationError
 from rpe.fakes.control.call_forms import call_form, call_misses
 from rpe.fakes.control.controlled import Bell, JournalQuery, Verdict, mapping
 from rpe.fakes.control.faults import Faults, OpenFault, take_lasting
-from rpe.fakes.control.health import SERVING_STATUSES
 from rpe.fakes.control.metrics import Metrics
 from rpe.fakes.control.rewriting import combined, planned, read_rules
 from rpe.fakes.control.temporary import FaultRule, with_rules
@@ -23,6 +22,7 @@ from rpe.fakes.definition.descriptors import Contracts
 from rpe.fakes.definition.fake import ProtoFake
 from rpe.fakes.definition.loading import Definitions
 from rpe.fakes.definition.plan import MethodPlan, ServicePlan
+from rpe.fakes.health import SERVING_STATUSES
 
 __all__ = ["ControlledDefinitions"]
 

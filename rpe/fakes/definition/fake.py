@@ -12,12 +12,12 @@ import grpc
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
-from rpe.fakes.control.health import HealthBoard
 from rpe.fakes.definition.answering import MethodServer
 from rpe.fakes.definition.calls import Call, CallJournal
 from rpe.fakes.definition.loading import Definitions, load_definitions
 from rpe.fakes.definition.plan import MethodPlan
 from rpe.fakes.definition.scenarios import Scenarios
+from rpe.fakes.health import HealthBoard
 from rpe.transport.grpc_binding import bind, new_server, tls_of
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class ProtoFake:
         routes: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         names, pools = list(services), [definitions.contracts.pool]
         if self._health or self._channelz:
-            from rpe.fakes.control import own_services as own
+            from rpe.fakes.definition import own_services as own
 
             if self._health and own.HEALTH_SERVICE not in names:
                 routes |= own.health_methods(self.health)

@@ -12,9 +12,9 @@ import pytest
 from rpe.fakes import FakeServer
 from rpe.fakes.behaviour import Health
 from rpe.fakes.control.definitions import ControlledDefinitions
-from rpe.fakes.control.health import SERVING_STATUSES
 from rpe.fakes.control.pipelines import ControlledPipeline
 from rpe.fakes.definition.fake import ProtoFake
+from rpe.fakes.health import SERVING_STATUSES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "fakes-as-a-process.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from rpe.errors import ConfigurationError
-from rpe.fakes.control.health import SERVING_STATUSES, HealthBoard
+from rpe.fakes.health import SERVING_STATUSES, HealthBoard
 from rpe.transport.reflecting import pool_of
 
 __all__ = ["CHANNELZ_SERVICE", "HEALTH_SERVICE", "channelz_methods", "channelz_pool", "health_methods"]
