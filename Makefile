@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TOOLS := .tools/bin
 DOWNSTREAM := .venv-downstream
-# One process more than there are cores: many tests wait for a clock.
-WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+# How many processes run the tests. More than there are cores make the tests that look at a clock feel each other.
+WORKERS ?= auto
 TOXIPROXY_VERSION := v2.12.0
 GRPCURL_VERSION := v1.9.3
 
@@ -43,7 +43,7 @@ downstream: $(STAMP) ## a project that uses the fakes, from the built wheel, in 
 	cd examples/downstream && ../../$(DOWNSTREAM)/bin/python -m pytest -n 2 -p no:cacheprovider
 
 test: $(STAMP) toxiproxy browser turn grpcurl ## every test but the slow ones; also against a real Toxiproxy, browser and TURN server where they can be had
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 -m "not slow"
 
 test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
 	$(BIN)/python -m pytest -m slow

