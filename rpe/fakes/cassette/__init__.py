@@ -9,7 +9,7 @@ async with Replay("calls.jsonl", speed=0, splice=Splice(kind="cut", at_message=3
 
 from __future__ import annotations
 
-from rpe.fakes.cassette.library import Match
+from rpe.fakes.cassette.catalogue import Match
 from rpe.fakes.cassette.model import Cassette, RecordedCall
 from rpe.fakes.cassette.played import PlayedCall
 from rpe.fakes.cassette.reading import parse_cassette, read_cassette

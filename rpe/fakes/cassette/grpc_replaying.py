@@ -66,9 +66,9 @@ class GrpcReplaying:
         known = stage.known(call.metadata)
         arrivals = Arrivals(stage.clock)
         content = None
-        if not stage.library.knows(call.path):
+        if not stage.catalogue.knows(call.path):
             await self._taken(call)
-        elif not stage.library.answers_unasked(call.path):
+        elif not stage.catalogue.answers_unasked(call.path):
             content = await self._first(call, known, arrivals, played)
         steps = stage.steps(played, call.path, "", content)
         if steps is None:

@@ -53,7 +53,7 @@ class HttpReplaying:
         reading = asyncio.create_task(self._read(request, known, arrivals, played))
         try:
             content = None
-            if stage.library.knows(request.method, path) and not stage.library.answers_unasked(
+            if stage.catalogue.knows(request.method, path) and not stage.catalogue.answers_unasked(
                 request.method, path
             ):
                 content = await asyncio.shield(reading)

@@ -11,7 +11,7 @@ from typing import Protocol, Self, get_args
 
 from rpe.clock import SYSTEM_CLOCK, Clock
 from rpe.errors import ConfigurationError
-from rpe.fakes.cassette.library import Found, Library, Match
+from rpe.fakes.cassette.catalogue import Catalogue, Found, Match
 from rpe.fakes.cassette.model import Cassette
 from rpe.fakes.cassette.played import PlayedCall
 from rpe.fakes.cassette.playing import Begun
@@ -49,7 +49,7 @@ class Stage:
         self.on_end = on_end
         self.speed = speed
         self.clock = clock
-        self.library = Library(cassette, match)
+        self.catalogue = Catalogue(cassette, match)
         self.begun = Begun(clock)
         self.scrubber = Scrubber(cassette.head.scrub)
         self.splice = splice
@@ -67,13 +67,13 @@ class Stage:
 
     def steps(self, played: PlayedCall, method: str, path: str, content: str | None) -> list[Step] | None:
         """Return what is to be done for a call, noting what was found for it; None where nothing was."""
-        found: Found = self.library.find(method, path, content)
+        found: Found = self.catalogue.find(method, path, content)
         played.by = found.by
         if found.call is None:
             return None
         played.recorded = found.call.number
         self.begun.begin(found.call.number)
-        if content is not None and not self.library.is_of(found.call.number, content):
+        if content is not None and not self.catalogue.is_of(found.call.number, content):
             played.notes.append("the request is not the recorded one")
         steps = steps_of(found.call, self._cassette.calls)
         splice = self.splice
@@ -100,7 +100,7 @@ class Stage:
 
     def reset(self) -> None:
         """Begin anew: the recordings, the journal and the counting of calls."""
-        self.library.reset()
+        self.catalogue.reset()
         self.calls.clear()
         self._number = self._fitting = 0
 

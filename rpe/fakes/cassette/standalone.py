@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rpe.fakes.cassette.library import Match
+from rpe.fakes.cassette.catalogue import Match
 from rpe.fakes.cassette.reading import read_cassette
 from rpe.fakes.cassette.recorder import Recorder
 from rpe.fakes.cassette.replay import Replay

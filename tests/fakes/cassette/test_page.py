@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rpe.cli.fake_record import record, replay
 from rpe.fakes.cassette import Splice, parse_cassette, parse_splice
-from rpe.fakes.cassette.library import Match
+from rpe.fakes.cassette.catalogue import Match
 from rpe.fakes.cassette.lines import AnswerLine, CallLine, EndLine, HeadersLine, HeadLine, How
 from rpe.fakes.cassette.scrubbing import Scrubber
 from rpe.fakes.cassette.splice import SpliceKind

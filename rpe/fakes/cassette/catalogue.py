@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from rpe.fakes.cassette.model import Cassette, RecordedCall, content_of
 
-__all__ = ["Found", "Library", "Match"]
+__all__ = ["Catalogue", "Found", "Match"]
 
 Match = Literal["content-then-order", "content", "order"]
 """How recordings are chosen among those of one method or path."""
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     by: str
 
 
-class Library:
+class Catalogue:
     """The recordings of a cassette. Each is given once; then the last one that fits stays."""
 
     def __init__(self, cassette: Cassette, match: Match) -> None:
