@@ -10,7 +10,7 @@ WORKERS ?= auto
 TOXIPROXY_VERSION := v2.12.0
 GRPCURL_VERSION := v1.9.3
 
-.PHONY: run rerun voice load downstream test test-slow check format lint types floors bench toxiproxy browser turn grpcurl protos docs subjects lock clean help
+.PHONY: run rerun voice load downstream test retest test-slow check format lint types floors bench toxiproxy browser turn grpcurl protos docs subjects lock clean help
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -44,6 +44,9 @@ downstream: $(STAMP) ## a project that uses the fakes, from the built wheel, in 
 
 test: $(STAMP) toxiproxy browser turn grpcurl ## every test but the slow ones; also against a real Toxiproxy, browser and TURN server where they can be had
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 -m "not slow"
+
+retest: $(STAMP) ## run again the tests that failed
+	$(BIN)/python -m pytest --last-failed -m "not slow"
 
 test-slow: $(STAMP) toxiproxy ## the slow and exploratory tests
 	$(BIN)/python -m pytest -m slow

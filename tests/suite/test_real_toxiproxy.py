@@ -40,7 +40,7 @@ def url() -> Iterator[str]:
 async def test_scenarios_pass_on_it(
     kinds: dict[str, str], url: str, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    outcomes = await run([("rpe", cell(name)) for name in kinds.values()], tmp_path, proxy=url)
+    outcomes = await run([("rpe", cell(name)) for name in kinds.values()], tmp_path, proxy=url, to_pass=True)
     for (kind, name), outcome in zip(kinds.items(), outcomes, strict=True):
         with subtests.test(kind=kind, scenario=name):
             assert kind in {fault.kind for fault in cell(name).scenario.faults}
@@ -50,7 +50,7 @@ async def test_scenarios_pass_on_it(
 
 
 async def test_the_pools_of_a_pipeline_are_behind_it_too(url: str, tmp_path: Path) -> None:
-    (outcome,) = await run([("rpe", cell("pool-after-pool"))], tmp_path, proxy=url)
+    (outcome,) = await run([("rpe", cell("pool-after-pool"))], tmp_path, proxy=url, to_pass=True)
     assert outcome.verdict.status is Status.PASS, summary(outcome.verdict)
 
 

@@ -63,10 +63,12 @@ async def run(
     faults: bool = True,
     proxy: str = "embedded",
     seed: int = SEED,
+    to_pass: bool = False,
 ) -> list[RunOutcome]:
     """Run each cell with its client, some side by side, and return the outcomes in the order of the rows.
 
     A run during which the machine stood still says nothing, whatever it came to, and is made again.
+    With `to_pass`, so is one that does not pass: on a shared machine only twice in a row is no accident.
     """
     turns = asyncio.Semaphore(at_once)
 
@@ -77,6 +79,8 @@ async def run(
                 (outcome,) = await run_suite([wanted], 1, options, nursery=nursery)
                 if not _stood_still(outcome):
                     break
+            if to_pass and outcome.verdict.status is not Status.PASS:
+                (outcome,) = await run_suite([wanted], 1, options, nursery=nursery)
         return outcome
 
     nursery = Nursery((wanted.transport for _, wanted in rows), "rpe")

@@ -283,7 +283,8 @@ async def test_a_server_without_the_service() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        with pytest.raises(ProtocolViolation):
+        # Where a call ends in the middle of a write, gRPC may tell of the write, and not of the end.
+        with pytest.raises((ProtocolViolation, ConnectionLost)):
             async with opened(f"127.0.0.1:{port}", "grpc"):
                 pass
     finally:
